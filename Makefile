@@ -1,0 +1,71 @@
+# Everything here works on a machine that has Python >= 3.11 and make; nothing else has to be installed by hand.
+.DEFAULT_GOAL := help
+.PHONY: help setup run test lint up down doctor images docker-daemon test-docker test-defects test-slow lock clean
+
+# Importing from bytecode halves the start of every step.
+export PYTHONDONTWRITEBYTECODE =
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+LAB := $(BIN)/kafkalab
+STAMP := $(VENV)/.installed
+DAG ?= kafka_smoke
+ARGS ?=
+
+help:  ## show this
+	@grep -E '^[a-z][a-z-]*:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
+
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else "kafkalab needs Python >= 3.11, found %d.%d: set PYTHON=/path/to/python3.11" % v[:2])'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m uv --version >/dev/null 2>&1 || $(BIN)/python -m pip --quiet --disable-pip-version-check install uv
+	@$(BIN)/uv --quiet pip sync --python $(BIN)/python requirements.lock
+	@$(BIN)/uv --quiet pip install --python $(BIN)/python --no-deps --editable .
+	@touch $(STAMP)
+
+setup: $(STAMP)  ## virtual environment, locked dependencies, JRE, Kafka, embedded store
+	@$(LAB) setup
+
+run: setup  ## one run of kafka_smoke through Airflow, live (DAG=..., ARGS="--engine docker ...")
+	@$(LAB) run $(DAG) $(ARGS)
+
+test: setup  ## lint, types and every test that belongs to each change
+	@$(MAKE) --no-print-directory lint
+	@$(BIN)/pytest -m "not slow" $(ARGS)
+
+lint: $(STAMP)  ## ruff and mypy
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+up: setup  ## Airflow with UI and scheduler, and the embedded store
+	@$(LAB) up
+
+down: $(STAMP)  ## stop all that `up` started
+	@$(LAB) down
+
+doctor: $(STAMP)  ## what this host can do and lacks
+	@$(LAB) doctor
+
+images: setup  ## images of the docker engine
+	@$(LAB) images $(ARGS)
+
+docker-daemon: setup  ## a Docker daemon of the checkout's own where none runs (Debian, root); DIR=...
+	@$(BIN)/python tests/system/docker_daemon.py start $(abspath $(or $(DIR),.kafkalab/docker))
+
+test-docker: setup  ## the tests that need a Docker daemon, with one of their own where none runs
+	@$(BIN)/pytest -m docker $(ARGS)
+
+test-defects: setup  ## each planted defect must redden its claim and nothing else
+	@$(BIN)/pytest -m slow tests/system/test_defects.py $(ARGS)
+
+test-slow: setup  ## everything that is too slow or too wide for `test`
+	@$(BIN)/pytest -m slow $(ARGS)
+
+lock: $(STAMP)  ## resolve requirements.lock again
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --group dev --generate-hashes \
+	  --no-emit-index-url --no-emit-find-links --no-header pyproject.toml -o requirements.lock
+
+clean:  ## remove what can be made again (not .kafkalab: results live there)
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache
