@@ -1,0 +1,40 @@
+"""The claims that can be judged today: name → what must not be found.
+
+Names are those of Jepsen's Kafka workload where it has one (https://github.com/jepsen-io/redpanda).
+The text is what the report shows beside a red claim; the full argument stands in the checker.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+
+CLAIMS = MappingProxyType(
+    {
+        # log
+        "lost-write": "acknowledged, later offsets of its partition were read, it never was",
+        "unseen": "acknowledged, and not read by the end",
+        "G1a": "a record was read whose send had failed for certain",
+        "duplicate": "one value at several offsets",
+        "delivered-twice": "one offset delivered again without an allowed reason",
+        "inconsistent-offsets": "one offset, several values",
+        "corrupt-value": "the checksum of a delivered value does not match",
+        "wrong-topic": "a value in a topic or partition that it was not sent to",
+        # commit
+        "commit-ahead": "committed beyond what was delivered",
+        "commit-behind": "after a clean close, not at the next offset",
+        "commit-regression": "a committed offset went backwards",
+        "commit-lost": "a commit was acknowledged and is not found",
+        # liveness
+        "startup": "a client was not usable within the bound",
+        "stall": "records were available and none was delivered for the bound",
+        "hung-close": "a client did not close within the bound",
+        "starved-partition": "a partition got far less than its fair share of deliveries",
+        # resource
+        "leak": "memory grows on the plateau, by a robust slope with its confidence",
+        # server
+        "crash": "a process under test ended by itself",
+        "error-in-log": "a broker logged an error that is not on the allow list",
+        # performance: judged by the paired comparison, see measure/paired.py
+        "regression": "a metric is worse than the baseline build by more than its bound",
+    }
+)
