@@ -1,0 +1,47 @@
+"""Every pinned version, read from docker/versions.toml: brokers, clients, artifacts, images."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from kafkalab.model.errors import UsageError
+from kafkalab.model.subject import Subject
+from kafkalab.runtime import paths
+
+
+@dataclass(frozen=True)
+class Pins:
+    """The content of versions.toml."""
+
+    brokers: Mapping[str, Mapping[str, str]]  # flavour → role → version
+    clients: Mapping[str, Mapping[str, str]]  # client → {driver, pinned, ...}
+    artifacts: Mapping[str, str]  # name → Maven coordinates
+    images: Mapping[str, str]  # name → image reference
+
+    def resolve(self, subject: Subject) -> Subject:
+        """Replace a role by its version; an unknown client or flavour is a `UsageError`."""
+        if subject.name == "defect":
+            return subject
+        table = self.brokers.get(subject.name) or self.clients.get(subject.name)
+        if table is None:
+            known = ", ".join(sorted({*self.brokers, *self.clients}))
+            raise UsageError(f"unknown client or broker '{subject.name}': known are {known}.")
+        return Subject(subject.name, table.get(subject.version, subject.version))
+
+
+@cache
+def load(path: Path | None = None) -> Pins:
+    """Read the pins; raises `UsageError` naming the file when it cannot be read."""
+    path = path or paths.root() / "docker" / "versions.toml"
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"{path}: cannot be read as TOML: {error}") from error
+    missing = {"brokers", "clients", "artifacts", "images"} - raw.keys()
+    if missing:
+        raise UsageError(f"{path}: expected a table [{sorted(missing)[0]}], found none.")
+    return Pins(raw["brokers"], raw["clients"], raw["artifacts"], raw["images"])
