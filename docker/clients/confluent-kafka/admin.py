@@ -1,0 +1,93 @@
+"""The admin role: what the lab itself needs to know of a cluster."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from client import SLICE_S, Client, Command, Outcome, offsets_of, partitions_of
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
+from portable_config import translate
+
+TIMEOUT_S = 30.0
+_NOT_YET = (  # what a broker says that does not know yet what the controller has decided
+    "NOT_LEADER_FOR_PARTITION",
+    "LEADER_NOT_AVAILABLE",
+    "REPLICA_NOT_AVAILABLE",
+    "OFFSET_NOT_AVAILABLE",
+    "FENCED_LEADER_EPOCH",
+    "UNKNOWN_LEADER_EPOCH",
+    "UNKNOWN_TOPIC_OR_PART",
+)
+
+
+class AdminRole(Client):
+    """Hosts one `confluent_kafka.admin.AdminClient`."""
+
+    native: AdminClient | None = None
+
+    def op_open(self, command: Command) -> None:
+        """Make the client; it connects by itself."""
+        config = translate("admin", command["bootstrap"], command.get("config") or {})
+        self.native = AdminClient(
+            config | {"error_cb": self.on_error} | (command.get("options") or {})
+        )
+
+    def op_create_topic(self, command: Command) -> None:
+        """Create a topic and wait until the leader of every partition answers."""
+        name, count = command["topic"], command["partitions"]
+        topic = NewTopic(
+            name, count, command["replication"], config=dict(command.get("configs") or {})
+        )
+        self.native.create_topics([topic], operation_timeout=TIMEOUT_S)[name].result(TIMEOUT_S)
+        until = time.monotonic() + TIMEOUT_S
+        while (lacking := self.without_leader(name, count)) and time.monotonic() < until:
+            self.native.poll(SLICE_S / 5)
+        if lacking:
+            message = f"{name}: {lacking} after {TIMEOUT_S:g} s"
+            raise Outcome("info", {"name": None, "code": None, "message": message})
+
+    def without_leader(self, name: str, count: int) -> str:
+        """What is missing before a topic can be used; empty when its leaders answer.
+
+        A broker can name itself leader in its metadata before it serves as one.
+        """
+        found = self.native.list_topics(name, TIMEOUT_S).topics[name].partitions
+        led = [TopicPartition(name, number) for number, p in found.items() if p.leader >= 0]
+        if len(led) < count:
+            return f"{len(led)} of {count} partitions have a leader"
+        try:
+            for future in self.native.list_offsets({p: OffsetSpec.latest() for p in led}).values():
+                future.result(TIMEOUT_S)
+        except KafkaException as error:
+            if error.args[0].name() not in _NOT_YET:
+                raise
+            return str(error)
+        return ""
+
+    def op_describe_cluster(self, _command: Command) -> dict[str, Any]:
+        """Brokers and controller, as the cluster's metadata says."""
+        metadata = self.native.list_topics(timeout=TIMEOUT_S)
+        return {"brokers": sorted(metadata.brokers), "controller": metadata.controller_id}
+
+    def op_end_offsets(self, command: Command) -> dict[str, Any]:
+        """Offset after the last record of each partition, stable ones and others alike."""
+        wanted = partitions_of(command)
+        futures = self.native.list_offsets({p: OffsetSpec.latest() for p in wanted})
+        found = [
+            TopicPartition(p.topic, p.partition, future.result(TIMEOUT_S).offset)
+            for p, future in futures.items()
+        ]
+        return {"offsets": offsets_of(found)}
+
+    def op_group_offsets(self, command: Command) -> dict[str, Any]:
+        """What the group's coordinator has."""
+        group = command["group"]
+        request = ConsumerGroupTopicPartitions(group, partitions_of(command))
+        future = self.native.list_consumer_group_offsets([request])[group]
+        return {"offsets": offsets_of(future.result(TIMEOUT_S).topic_partitions)}
+
+    def close_native(self) -> None:
+        """The client closes when it is collected."""
+        self.native = None

@@ -1,0 +1,47 @@
+"""What only the driver sees of its own process and clients; null where it cannot be seen."""
+
+from __future__ import annotations
+
+import gc
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from client import Client
+
+_gc_started_s = 0.0
+_gc_total_s = 0.0
+
+
+def _on_gc(phase: str, _info: dict[str, int]) -> None:
+    global _gc_started_s, _gc_total_s  # noqa: PLW0603 the collector has one callback a process
+    if phase == "start":
+        _gc_started_s = time.perf_counter()
+    else:
+        _gc_total_s += time.perf_counter() - _gc_started_s
+
+
+gc.callbacks.append(_on_gc)
+
+
+def runtime_metrics(client: Client | None) -> dict[str, Any]:
+    """The contract's `runtime`; without a client only what the whole process has."""
+    stats = json.loads(client.native_stats) if client is not None and client.native_stats else {}
+    return {
+        "heap_bytes": None,  # CPython does not say
+        "buffered_records": None if client is None else client.buffered(stats),
+        "scheduler_delay_ms_max": None,
+        "gc_pause_ms_total": round(_gc_total_s * 1e3, 3),
+        "threads": _threads(),
+        "received_bytes": stats.get("rx_bytes"),
+        "sent_bytes": stats.get("tx_bytes"),
+    }
+
+
+def _threads() -> int | None:
+    try:
+        status = Path("/proc/self/status").read_text(encoding="ascii")
+    except OSError:
+        return None
+    return int(status.partition("Threads:")[2].split(None, 1)[0])

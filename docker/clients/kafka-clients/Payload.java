@@ -1,0 +1,81 @@
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.charset.StandardCharsets;
+import java.util.SplittableRandom;
+import java.util.zip.CRC32;
+
+/**
+ * The contract's payload: 28 bytes of header, filler, and a CRC-32 over all of it at the end.
+ *
+ * <p>The checksum stands last and little-endian, so the CRC-32 of a whole intact payload is one
+ * constant.
+ */
+final class Payload {
+  static final int SIZE_MIN = 32;
+  private static final int MAGIC = 0x4b4c4231; // KLB1
+  private static final int RESIDUE = 0x2144DF1C; // CRC-32 of anything followed by its own CRC-32
+  private static final byte[] FILLER = filler(1 << 20);
+
+  private Payload() {}
+
+  private static byte[] filler(int size) {
+    byte[] block = new byte[size];
+    new SplittableRandom(System.nanoTime()).nextBytes(block);
+    return block;
+  }
+
+  static int topicCrc(String topic) {
+    byte[] name = topic.getBytes(StandardCharsets.UTF_8);
+    return crc(name, name.length);
+  }
+
+  private static int crc(byte[] data, int length) {
+    CRC32 crc = new CRC32();
+    crc.update(data, 0, length);
+    return (int) crc.getValue();
+  }
+
+  static byte[] pack(long value, int size, int partition, long timeNs, int topicCrc) {
+    if (size < SIZE_MIN) {
+      throw new IllegalArgumentException("size_bytes: expected at least 32, found " + size);
+    }
+    byte[] data = new byte[size];
+    ByteBuffer buffer = ByteBuffer.wrap(data);
+    buffer.putInt(MAGIC).putLong(value).putLong(timeNs).putInt(partition).putInt(topicCrc);
+    while (buffer.remaining() > 4) {
+      buffer.put(FILLER, 0, Math.min(FILLER.length, buffer.remaining() - 4));
+    }
+    buffer.order(ByteOrder.LITTLE_ENDIAN).putInt(crc(data, size - 4));
+    return data;
+  }
+
+  /** What is wrong with a payload; null when nothing is. */
+  static String problem(byte[] data) {
+    if (data == null) {
+      return "null-value";
+    }
+    if (data.length < SIZE_MIN) {
+      return "short";
+    }
+    if (ByteBuffer.wrap(data).getInt() != MAGIC) {
+      return "foreign";
+    }
+    return crc(data, data.length) == RESIDUE ? null : "checksum";
+  }
+
+  static long value(byte[] data) {
+    return ByteBuffer.wrap(data).getLong(4);
+  }
+
+  static long timeNs(byte[] data) {
+    return ByteBuffer.wrap(data).getLong(12);
+  }
+
+  static int partition(byte[] data) {
+    return ByteBuffer.wrap(data).getInt(20);
+  }
+
+  static long topicCrc(byte[] data) {
+    return ByteBuffer.wrap(data).getInt(24) & 0xffffffffL;
+  }
+}

@@ -1,0 +1,91 @@
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.util.concurrent.locks.LockSupport;
+import org.apache.kafka.clients.producer.ProducerRecord;
+
+/**
+ * The produce loop: closed (as fast as the client takes) or open (a rate that does not wait).
+ *
+ * <p>The intended time of a record of a closed loop is the moment before it is handed over; in an
+ * open loop it comes from the schedule, however late the loop is.
+ */
+final class ProduceLoop {
+  private static final long PARK_NS_MAX = 20_000_000;
+
+  private final ProducerClient client;
+  private final Meter meter;
+  private final String topic;
+  private final int size;
+  private final int topicCrc;
+  private final int[] partitions;
+  private final Double rate;
+  private final long first;
+
+  ProduceLoop(ProducerClient client, JsonNode command) {
+    this.client = client;
+    topic = command.get("topic").asText();
+    topicCrc = Payload.topicCrc(topic);
+    size = command.get("record_bytes").asInt();
+    rate = command.hasNonNull("rate") ? command.get("rate").asDouble() : null;
+    first = command.path("first_value").bigIntegerValue().longValue(); // absent: 0
+    JsonNode given = command.path("partitions");
+    partitions = new int[given.size()];
+    for (int index = 0; index < partitions.length; index++) {
+      partitions[index] = given.get(index).asInt();
+    }
+    meter = new Meter(client, command);
+  }
+
+  ObjectNode run() {
+    long began = System.nanoTime();
+    long sent = 0;
+    Long most = meter.maxRecords();
+    while (meter.tick() && (most == null || sent < most)) {
+      if (rate == null) {
+        send(sent++, System.nanoTime());
+        continue;
+      }
+      long intended = began + (long) (sent * 1e9 / rate);
+      long early = intended - System.nanoTime();
+      if (early > 0) {
+        LockSupport.parkNanos(Math.min(early, PARK_NS_MAX));
+      } else {
+        send(sent++, intended);
+      }
+    }
+    while (client.held.get() > 0) {
+      if (!client.closing()) {
+        client.producer.flush();
+      }
+      meter.tick();
+      LockSupport.parkNanos(1_000_000);
+    }
+    return meter.total();
+  }
+
+  private void send(long index, long intendedNs) {
+    long value = first + index;
+    int partition = partitions.length == 0 ? -1 : partitions[(int) (index % partitions.length)];
+    byte[] payload = Payload.pack(value, size, partition, intendedNs, topicCrc);
+    ProducerRecord<byte[], byte[]> record =
+        new ProducerRecord<>(topic, partition < 0 ? null : partition, null, payload);
+    client.held.incrementAndGet();
+    try {
+      client.producer.send(
+          record,
+          (at, error) -> {
+            client.held.decrementAndGet();
+            if (error != null) {
+              meter.error();
+              return;
+            }
+            long now = System.nanoTime();
+            meter.delivered(now);
+            meter.record(topic, at.partition(), value, size, now - intendedNs);
+          });
+    } catch (RuntimeException error) { // thrown instead of reported: it was not taken
+      client.held.decrementAndGet();
+      meter.error();
+    }
+  }
+}
