@@ -1,0 +1,202 @@
+"""The relations behind the commit family, as SQL; the argument stands in commits.py.
+
+calls         when each command that concerns offsets, and each poll, was invoked.
+offsets       every offset that was acknowledged or read: one row a partition.
+reading       per poll and partition: `top`, the highest, and `last`, the latest offset given out.
+              A misplaced record counts where it came from (in `top` only) and where it belongs.
+ahead         offsets beyond their `bound`: what was delivered, or asked for, by then.
+attempts      commits that took effect or may have: those that ended as ok, and, with an open end,
+              those that ended as info or never completed.
+pairs         each reading with the least that it may show: `least`.
+lost_commits  the readings that show less than that.
+regressions   offsets below an earlier one of the same `epoch`: an epoch ends when the lab itself
+              moves the position or commits an offset of its choice. A reading after that may
+              still show what was committed before, so only commits set the mark from then on.
+promises      per partition: the next offset that its last reader promised to commit, and what the
+              last reading after that showed.
+"""
+
+from __future__ import annotations
+
+from kafkalab.checkers.protocol import Relation
+
+_CALLS = """
+SELECT i.process, i.op, i.op_id, l.grp, min(i.time_ns) AS begin_ns, min(i.idx) AS begin_idx
+FROM events i JOIN clients l USING (process)
+WHERE i.type = 'invoke' AND i.op IN ('commit', 'committed', 'group_offsets', 'poll')
+GROUP BY ALL
+"""
+
+# every offset that was acknowledged or read: one row a partition
+_OFFSETS = """
+SELECT coalesce(e.detail ->> '$.group', c.grp) AS grp, e.process, e.op, e.topic, e.part,
+       coalesce(e.off, -1) AS off, e.idx, c.begin_ns, e.time_ns AS end_ns, a.off AS asked
+FROM events e JOIN calls c USING (process, op_id, op)
+LEFT JOIN (SELECT process, op_id, topic, part, max(off) AS off FROM events
+           WHERE op = 'commit' AND type = 'invoke' AND off >= 0 GROUP BY ALL) a
+  ON e.op = 'commit' AND a.process = e.process AND a.op_id = e.op_id AND a.topic = e.topic
+     AND a.part = e.part
+WHERE e.op IN ('commit', 'committed', 'group_offsets') AND e.type = 'ok'
+  AND e.topic IS NOT NULL AND (e.op <> 'commit' OR e.off >= 0)
+"""
+
+_READING = """
+WITH given AS (
+    SELECT grp, process, topic, part, op_id, off, idx, time_ns, NOT misplaced AS sure
+    FROM deliveries
+    UNION ALL
+    SELECT d.grp, d.process, s.topic, s.part, d.op_id, s.off, d.idx, d.time_ns, true
+    FROM deliveries d JOIN sends s ON s.value = d.value
+    WHERE d.misplaced AND s.acknowledged AND s.off IS NOT NULL
+)
+SELECT d.grp, d.process, d.topic, d.part, d.op_id, max(d.off) AS top,
+       arg_max(d.off, d.idx) FILTER (d.sure) AS last, max(d.idx) AS idx,
+       coalesce(min(c.begin_ns), min(d.time_ns)) AS begin_ns
+FROM given d
+LEFT JOIN calls c ON c.process = d.process AND c.op_id = d.op_id AND c.op = 'poll'
+GROUP BY d.grp, d.process, d.topic, d.part, d.op_id
+"""
+
+_AHEAD = """
+WITH delivered AS (
+    SELECT grp, topic, part, begin_ns, process,
+           max(top) OVER (PARTITION BY grp, topic, part ORDER BY begin_ns) AS top FROM reading
+), asked AS (
+    SELECT grp, topic, part, begin_ns AS at_ns, asked AS off FROM offsets WHERE asked IS NOT NULL
+    UNION ALL
+    SELECT l.grp, p.topic, p.part, p.time_ns, p.off FROM positions p JOIN clients l USING (process)
+    WHERE p.off >= 0
+), wishes AS (
+    SELECT grp, topic, part, at_ns,
+           max(off) OVER (PARTITION BY grp, topic, part ORDER BY at_ns) AS off FROM asked
+), beginners AS (
+    SELECT grp, bool_or(from_start) AS from_start FROM clients WHERE polls GROUP BY grp
+), seen AS (
+    SELECT *, CASE WHEN op = 'commit' THEN begin_ns ELSE end_ns END AS at_ns FROM offsets
+), bounded AS (
+    SELECT s.*, d.process AS reader,
+           greatest(coalesce(d.top + 1, CASE WHEN b.from_start THEN 0 END), w.off) AS bound
+    FROM seen s
+    ASOF LEFT JOIN delivered d ON d.grp = s.grp AND d.topic = s.topic AND d.part = s.part
+         AND d.begin_ns < s.at_ns
+    ASOF LEFT JOIN wishes w ON w.grp = s.grp AND w.topic = s.topic AND w.part = s.part
+         AND w.at_ns <= s.at_ns
+    LEFT JOIN beginners b ON b.grp = s.grp
+), beyond AS (
+    SELECT * FROM bounded WHERE off > bound
+), judged AS (
+    SELECT b.*,
+           (SELECT count(*) FROM unread u WHERE u.topic = b.topic AND u.part = b.part
+            AND u.off >= b.bound AND u.off < b.off) = b.off - b.bound
+           AND NOT EXISTS (SELECT 1 FROM reading r WHERE r.grp = b.grp AND r.topic = b.topic
+               AND r.part = b.part AND r.top >= b.off AND r.process <> b.reader) AS swallowed,
+           EXISTS (SELECT 1 FROM sends s WHERE s.acknowledged AND s.topic = b.topic
+               AND s.part = b.part AND s.off >= b.bound AND s.off < b.off) AS skips_a_record
+    FROM beyond b
+)
+SELECT j.* FROM judged j, context c
+WHERE NOT (j.swallowed AND list_contains(c.claims, 'lost-write')
+           AND list_contains(c.claims, 'unseen'))
+  AND (j.skips_a_record OR NOT EXISTS (SELECT 1 FROM events WHERE op = 'txn'))
+"""
+
+# commits that took effect, or may have: ok, and info or never completed with what was asked for
+_ATTEMPTS = """
+SELECT grp, topic, part, off, begin_ns, end_ns FROM offsets WHERE op = 'commit'
+UNION ALL
+SELECT c.grp, e.topic, e.part, e.off, c.begin_ns, NULL
+FROM events e JOIN calls c USING (process, op_id, op)
+WHERE e.op = 'commit' AND e.type = 'invoke' AND NOT EXISTS (
+    SELECT 1 FROM events d WHERE d.op = 'commit' AND d.process = e.process AND d.op_id = e.op_id
+    AND d.type IN ('ok', 'fail'))
+"""
+
+_PAIRS = """
+WITH readings AS (
+    SELECT * FROM offsets WHERE op <> 'commit'
+), last AS (
+    SELECT r.idx, r.grp, r.topic, r.part, r.off, r.process, r.begin_ns, r.end_ns,
+           max(a.begin_ns) AS since_ns
+    FROM readings r JOIN offsets a ON a.op = 'commit' AND a.grp = r.grp AND a.topic = r.topic
+         AND a.part = r.part AND a.end_ns < r.begin_ns
+    GROUP BY ALL
+)
+SELECT l.*, min(coalesce(a.off, -1)) AS least
+FROM last l JOIN attempts a ON a.grp = l.grp
+     AND ((a.topic = l.topic AND a.part = l.part) OR a.topic IS NULL)
+     AND a.begin_ns < l.end_ns AND coalesce(a.end_ns, l.end_ns) >= l.since_ns
+GROUP BY ALL
+"""
+
+_LOST = """
+SELECT p.* FROM pairs p
+WHERE p.off < p.least AND NOT EXISTS (
+    SELECT 1 FROM positions s JOIN clients l USING (process)
+    WHERE l.grp = p.grp AND s.topic = p.topic AND s.part = p.part
+      AND s.time_ns BETWEEN p.since_ns AND p.end_ns)
+"""
+
+_REGRESSIONS = """
+WITH resets AS (
+    SELECT grp, topic, part, at_ns,
+           row_number() OVER (PARTITION BY grp, topic, part ORDER BY at_ns) AS number
+    FROM (
+        SELECT grp, topic, part, begin_ns AS at_ns FROM offsets WHERE asked = off
+        UNION ALL
+        SELECT grp, topic, part, begin_ns FROM attempts WHERE end_ns IS NULL AND topic IS NOT NULL
+        UNION ALL
+        SELECT l.grp, p.topic, p.part, p.time_ns FROM positions p JOIN clients l USING (process)
+    )
+), placed AS (
+    SELECT o.*, coalesce(r.number, 0) AS epoch FROM offsets o
+    ASOF LEFT JOIN resets r ON r.grp = o.grp AND r.topic = o.topic AND r.part = o.part
+         AND r.at_ns <= o.begin_ns
+), highest AS (
+    SELECT grp, topic, part, epoch, end_ns, max(off) OVER
+           (PARTITION BY grp, topic, part, epoch ORDER BY end_ns) AS off
+    FROM placed ANTI JOIN ahead USING (idx) WHERE op = 'commit' OR epoch = 0
+)
+SELECT p.*, h.off AS before FROM placed p
+ANTI JOIN lost_commits l ON l.idx = p.idx
+ASOF JOIN highest h ON h.grp = p.grp AND h.topic = p.topic AND h.part = p.part
+     AND h.epoch = p.epoch AND h.end_ns < p.begin_ns
+WHERE p.off < h.off AND p.asked IS DISTINCT FROM p.off
+"""
+
+_PROMISES = """
+WITH final AS (
+    SELECT grp, topic, part, arg_max(process, idx) AS process, arg_max(last, idx) + 1 AS next,
+           max(idx) AS idx
+    FROM reading WHERE last IS NOT NULL GROUP BY ALL
+), closed AS (
+    SELECT process, max(time_ns) AS at_ns, max(idx) AS idx FROM events
+    WHERE op = 'close' AND type = 'ok' GROUP BY process
+), promised AS (
+    SELECT f.*, c.at_ns FROM final f JOIN clients l USING (process) JOIN closed c USING (process)
+    WHERE l.auto_commit AND c.idx > f.idx
+    UNION ALL
+    SELECT f.*, o.end_ns FROM final f JOIN offsets o ON o.process = f.process
+         AND o.topic = f.topic AND o.part = f.part
+    JOIN calls c ON c.process = o.process AND c.op = 'commit' AND c.begin_ns = o.begin_ns
+    WHERE o.op = 'commit' AND o.asked IS NULL AND c.begin_idx > f.idx
+)
+SELECT p.grp, p.topic, p.part, p.process, p.next, arg_max(o.off, o.idx) AS off, max(o.idx) AS idx
+FROM promised p JOIN offsets o ON o.grp = p.grp AND o.topic = p.topic AND o.part = p.part
+     AND o.op <> 'commit' AND o.begin_ns > p.at_ns
+WHERE NOT EXISTS (
+    SELECT 1 FROM events e WHERE e.process = p.process AND e.topic = p.topic AND e.part = p.part
+    AND e.op IN ('lost', 'seek', 'assign') AND e.idx > p.idx)
+GROUP BY ALL
+"""
+
+RELATIONS: dict[str, Relation] = {
+    "calls": Relation(("events", "clients"), _CALLS),
+    "offsets": Relation(("calls",), _OFFSETS),
+    "reading": Relation(("deliveries", "calls"), _READING),
+    "ahead": Relation(("offsets", "reading", "positions", "unread"), _AHEAD),
+    "attempts": Relation(("offsets",), _ATTEMPTS),
+    "pairs": Relation(("attempts",), _PAIRS),
+    "lost_commits": Relation(("pairs", "positions"), _LOST),
+    "regressions": Relation(("ahead", "lost_commits"), _REGRESSIONS),
+    "promises": Relation(("offsets", "reading"), _PROMISES),
+}

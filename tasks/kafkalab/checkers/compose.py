@@ -1,0 +1,56 @@
+"""Judge several claims on one history.
+
+A history that is not well formed is judged `unknown` throughout. A checker that crashes makes its
+own claim `unknown`, with the traceback as evidence, and leaves the others alone: a check
+that did not look must never pass, and one defect of the lab must not hide nine verdicts.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterable
+
+import pyarrow as pa
+
+from kafkalab.checkers.history import validate
+from kafkalab.checkers.protocol import HistoryView, unknown
+from kafkalab.checkers.registry import CHECKERS, RELATIONS
+from kafkalab.model.history import CheckContext
+from kafkalab.model.verdict import ClaimVerdict
+
+
+def judge(
+    table: pa.Table, claims: Iterable[str], context: CheckContext
+) -> tuple[ClaimVerdict, ...]:
+    """One verdict a claim, in the order asked for.
+
+    Args:
+        table: a history, as `history.table` makes it or as read back from Parquet.
+        claims: names from `registry.CHECKERS`; another name is answered by `unknown`. Name those
+            that belong together (the whole log family): a finding goes to the most specific
+            claim among those that are judged.
+        context: what was configured, and the bounds.
+    """
+    wanted = tuple(dict.fromkeys(claims))
+    problems = validate(table)
+    if problems:
+        evidence = tuple({"problem": problem} for problem in problems)
+        why = f"the history cannot be judged: {problems[0]}"
+        return tuple(unknown(claim, why, evidence) for claim in wanted)
+    with HistoryView(table, context, wanted, RELATIONS) as view:
+        return tuple(_judge_one(view, claim, context) for claim in wanted)
+
+
+def _judge_one(view: HistoryView, claim: str, context: CheckContext) -> ClaimVerdict:
+    checker = CHECKERS.get(claim)
+    if checker is None:
+        return unknown(claim, f"no checker judges '{claim}' on a history")
+    try:
+        return checker(view, context)
+    except Exception as error:  # noqa: BLE001 - whatever it was, the verdict is unknown and says so
+        text = traceback.format_exc()
+        return unknown(
+            claim,
+            f"the checker crashed ({type(error).__name__}): a defect of the lab, please report it",
+            ({"traceback": text},),
+        )

@@ -1,0 +1,167 @@
+"""Is everything that was acknowledged also read? Claims lost-write, unseen and G1a.
+
+Operations: `send` with its outcome, `poll` with what it gave out.
+
+Legal: a record whose send was acknowledged (`ok`, acks not 0) is given to somebody by the end. A
+send that ended as `info`, or not at all, may or may not be there. A send that ended as `fail`
+is certainly not there: the client said so to its user.
+
+A record counts as *read* when its value was given out anywhere, or when its acknowledged offset
+was given out with something else in it; that second case belongs to corrupt-value,
+inconsistent-offsets or wrong-topic, and only when that claim is judged too.
+
+    lost-write  acknowledged, never read, though a reader that was due to read it (it started at
+                or before that offset) was given a later offset of the partition: it went past.
+                Nothing will bring the record back, so one such record is enough.
+    unseen      acknowledged, never read, and no reader went past it: the reading ended too
+                early, or the reader stopped. Records that a stall at the end of the history
+                explains (stall.py) are counted there and not here, if `stall` is judged.
+    G1a         a record was read whose send failed for certain (Jepsen's aborted read).
+
+A record is *not owed*, and neither lost nor unseen, where every reader of its partition started
+further on (offset_reset latest, an explicit assignment) or was told to skip it (`seek`).
+
+Not checked: whether each of several groups got each record (reading by one is reading; that is
+poll-skip); aborted transactions; records that retention or compaction removes.
+
+Source: Jepsen's Kafka workload, https://github.com/jepsen-io/redpanda (lost-write, unseen, G1a).
+"""
+
+from __future__ import annotations
+
+from kafkalab.checkers.protocol import HistoryView, Relation, decided, unknown
+from kafkalab.model.history import CheckContext
+from kafkalab.model.verdict import ClaimVerdict
+
+_UNREAD = """
+WITH read AS (
+    SELECT DISTINCT value FROM deliveries WHERE problem IS NULL AND value IS NOT NULL
+), taken AS (
+    SELECT DISTINCT topic, part, off FROM deliveries, context
+    WHERE (problem IS NOT NULL AND list_contains(claims, 'corrupt-value'))
+       OR (problem IS NULL AND misplaced AND list_contains(claims, 'wrong-topic'))
+       OR (problem IS NULL AND NOT misplaced AND list_contains(claims, 'inconsistent-offsets'))
+)
+SELECT s.* FROM sends s
+ANTI JOIN read r ON r.value = s.value
+ANTI JOIN taken t ON t.topic = s.topic AND t.part = s.part AND t.off = s.off
+WHERE s.acknowledged
+"""
+
+_LOSS = """
+WITH judged AS (
+    SELECT u.value, p.scope,
+           p.start <= u.off AND u.off < p.top AND k.scope IS NULL AS passed,
+           p.scope IS NULL OR u.off IS NULL OR (p.start <= u.off AND k.scope IS NULL) AS owed
+    FROM unread u
+    LEFT JOIN spans p ON p.topic = u.topic AND p.part = u.part
+    LEFT JOIN skips k ON k.scope = p.scope AND k.topic = u.topic AND k.part = u.part
+         AND u.off BETWEEN k.low AND k.high
+), settled AS (
+    SELECT value, coalesce(bool_or(passed), false) AS passed,
+           coalesce(bool_or(owed), false) AS owed,
+           arg_min(scope, scope) FILTER (passed) AS reader
+    FROM judged GROUP BY value
+), stalled AS (
+    SELECT topic, part, min(position) AS position FROM stalls WHERE at_end GROUP BY ALL
+)
+SELECT u.*, r.reader,
+       CASE WHEN r.passed THEN 'lost' WHEN NOT r.owed THEN 'not owed'
+            WHEN s.topic IS NOT NULL AND u.off > s.position THEN 'stalled'
+            ELSE 'unseen' END AS state
+FROM unread u JOIN settled r USING (value)
+LEFT JOIN stalled s ON s.topic = u.topic AND s.part = u.part
+"""
+
+RELATIONS: dict[str, Relation] = {
+    "unread": Relation(("sends", "deliveries"), _UNREAD),
+    "loss": Relation(("unread", "spans", "skips", "stalls"), _LOSS),
+}
+
+_LOST = """
+SELECT value, topic, part AS "partition", off AS "offset", process AS sender, ack_idx AS row_acked,
+       reader AS reader_that_went_past
+FROM loss WHERE state = 'lost' ORDER BY topic, part, off
+"""
+
+_UNSEEN = """
+SELECT value, topic, part AS "partition", off AS "offset", process AS sender, ack_idx AS row_acked
+FROM loss WHERE state = 'unseen' ORDER BY topic, part, off
+"""
+
+_ABORTED = """
+SELECT d.value, d.topic, d.part AS "partition", d.off AS "offset", s.process AS sender,
+       s.ack_idx AS row_failed, d.process AS reader, d.idx AS row_read
+FROM deliveries d JOIN sends s ON s.value = d.value
+WHERE s.outcome = 'fail' AND d.problem IS NULL ORDER BY d.idx
+"""
+
+
+def lost_write(view: HistoryView, context: CheckContext) -> ClaimVerdict:
+    """Acknowledged, never read, and a reader went past it."""
+    del context
+    claim = "lost-write"
+    lacking = _too_little(view)
+    if lacking:
+        return unknown(claim, lacking)
+    view.use("loss")
+    return decided(
+        claim,
+        view.find(_LOST),
+        "{count} acknowledged records were never read though later ones were",
+        f"none of {_acknowledged(view):,} acknowledged records was passed over",
+    )
+
+
+def unseen(view: HistoryView, context: CheckContext) -> ClaimVerdict:
+    """Acknowledged, not read by the end, and no reader went past it."""
+    del context
+    claim = "unseen"
+    lacking = _too_little(view)
+    if lacking:
+        return unknown(claim, lacking)
+    view.use("loss")
+    found = view.find(_UNSEEN)
+    stalled = 0
+    if view.judges("stall"):
+        stalled = view.number("SELECT count(*) FROM loss WHERE state = 'stalled'")
+    else:
+        found = view.find(_UNSEEN.replace("= 'unseen'", "IN ('unseen', 'stalled')"))
+    note = f"; {stalled:,} more are unread because of the stall, see there" if stalled else ""
+    return decided(
+        claim,
+        found,
+        "{count} acknowledged records were not read by the end" + note,
+        f"every one of {_acknowledged(view):,} acknowledged records was accounted for" + note,
+    )
+
+
+def aborted_read(view: HistoryView, context: CheckContext) -> ClaimVerdict:
+    """A record was read whose send had failed for certain."""
+    del context
+    claim = "G1a"
+    view.use("sends", "deliveries")
+    given = view.number("SELECT count(*) FROM deliveries")
+    if not given:
+        return unknown(claim, "nothing was delivered: there is nothing to judge")
+    failed = view.number("SELECT count(*) FROM sends WHERE outcome = 'fail'")
+    return decided(
+        claim,
+        view.find(_ABORTED),
+        "{count} deliveries are of records whose send had failed for certain",
+        f"none of {failed:,} failed sends was among {given:,} deliveries",
+    )
+
+
+def _acknowledged(view: HistoryView) -> int:
+    return view.number("SELECT count(*) FROM sends WHERE acknowledged")
+
+
+def _too_little(view: HistoryView) -> str:
+    """Why nothing can be said about loss, or the empty string."""
+    view.use("sends", "deliveries")
+    if not _acknowledged(view):
+        return "no send was acknowledged: there is nothing that must not be lost"
+    if not view.number("SELECT count(*) FROM (SELECT 1 FROM deliveries LIMIT 1)"):
+        return "nothing was delivered: what is there cannot be told from what was lost"
+    return ""

@@ -1,0 +1,158 @@
+"""What a checker is, and the view of a history that it works on.
+
+A checker is a function `(view, context) -> ClaimVerdict`. It asks questions in SQL on an
+in-memory DuckDB connection, so that 10^8 rows check on a laptop: sets, never a loop over rows.
+The history is the relation `events` (see `tables.py` for its column names); the relations that
+many checkers share (`sends`, `deliveries`, ...) are made the first time one asks for them.
+
+A claim names one cause. Where one broken record could be counted by two claims, the more specific
+claim takes it, *if that one is judged as well* (`HistoryView.judges`): nothing is ever given away
+to a claim that nobody looks at.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, NamedTuple
+
+import duckdb
+import pyarrow as pa
+
+from kafkalab.model.history import CheckContext
+from kafkalab.model.verdict import ClaimVerdict, Outcome
+
+MEMORY_LIMIT = "2GB"  # beyond it DuckDB spills to disk
+THREADS = 2
+
+
+class Relation(NamedTuple):
+    """A named, shared intermediate result: what must exist before it, and its query."""
+
+    needs: tuple[str, ...]
+    sql: str
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a query for anomalies returned: how many there are, and the first of them."""
+
+    count: int
+    evidence: tuple[Mapping[str, Any], ...]
+
+
+class HistoryView:
+    """One history on a DuckDB connection of its own; use it as a context manager.
+
+    Args:
+        table: the history, already validated (`history.validate`).
+        context: what was configured, and the bounds; also there as the relation `context`.
+        claims: the claims judged together on this history.
+        relations: the shared relations by name.
+    """
+
+    def __init__(
+        self,
+        table: pa.Table,
+        context: CheckContext,
+        claims: Collection[str],
+        relations: Mapping[str, Relation],
+    ) -> None:
+        self._claims = frozenset(claims)
+        self._relations = relations
+        self._made: set[str] = set()
+        settings = {
+            "memory_limit": MEMORY_LIMIT,
+            "threads": THREADS,
+            "temp_directory": tempfile.gettempdir(),
+        }
+        self._connection = duckdb.connect(":memory:", config=settings)
+        self._connection.register("history", table)
+        self._connection.register("context", _context_table(context, self._claims))
+
+    def __enter__(self) -> HistoryView:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._connection.close()
+
+    def judges(self, claim: str) -> bool:
+        """Whether `claim` is judged on this history too, so that it may take a finding over."""
+        return claim in self._claims
+
+    def use(self, *names: str) -> None:
+        """Make the shared relations `names` and what they need, unless they are there."""
+        for name in names:
+            if name in self._made:
+                continue
+            relation = self._relations[name]
+            self.use(*relation.needs)
+            kind = "VIEW" if name == "events" else "TABLE"
+            self._connection.execute(f"CREATE TEMP {kind} {name} AS {relation.sql}")
+            self._made.add(name)
+
+    def rows(self, sql: str) -> list[dict[str, Any]]:
+        """All rows of a (small) result, as dictionaries."""
+        result = self._connection.execute(sql)
+        names = [column[0] for column in result.description]
+        return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+
+    def number(self, sql: str) -> int:
+        """The single number that a query returns; no row or NULL is 0."""
+        row = self._connection.execute(sql).fetchone()
+        return int(row[0] or 0) if row else 0
+
+    def find(self, sql: str) -> Findings:
+        """Run a query whose rows are anomalies; keep their number and the first of them."""
+        self._connection.execute(f"CREATE OR REPLACE TEMP TABLE found AS {sql}")
+        count = self.number("SELECT count(*) FROM found")
+        kept = self.rows("SELECT * FROM found LIMIT (SELECT evidence_max FROM context)")
+        return Findings(count, tuple(kept))
+
+
+Checker = Callable[[HistoryView, CheckContext], ClaimVerdict]
+
+
+def decided(claim: str, findings: Findings, broken: str, held: str) -> ClaimVerdict:
+    """`fail` with its evidence where there are findings, else `pass`.
+
+    Args:
+        claim: name from `CLAIMS`.
+        findings: what was found.
+        broken: summary of a fail; `{count}` is replaced.
+        held: summary of a pass: what was looked at, so that the reader can weigh it.
+    """
+    if findings.count == 0:
+        return ClaimVerdict(claim, Outcome.PASS, 0, held)
+    text = broken.replace("{count}", f"{findings.count:,}")
+    return ClaimVerdict(claim, Outcome.FAIL, findings.count, text, findings.evidence)
+
+
+def unknown(claim: str, why: str, evidence: tuple[Mapping[str, Any], ...] = ()) -> ClaimVerdict:
+    """The claim could not be judged; `why` is shown to the person on triage."""
+    return ClaimVerdict(claim, Outcome.UNKNOWN, 0, why, evidence)
+
+
+def _context_table(context: CheckContext, claims: frozenset[str]) -> pa.Table:
+    return pa.table(
+        {
+            "finished_ns": pa.array([context.finished_ns], pa.int64()),
+            "stall_ns": pa.array([context.stall_ns], pa.int64()),
+            "close_ns": pa.array([context.close_ns], pa.int64()),
+            "startup_ns": pa.array([context.startup_ns], pa.int64()),
+            "redelivery_allowed": pa.array([context.redelivery_allowed], pa.bool_()),
+            "evidence_max": pa.array([context.evidence_max], pa.int64()),
+            "fairness_ratio_min": pa.array([context.fairness_ratio_min], pa.float64()),
+            "measured_partitions": pa.array(
+                [list(context.measured_partitions)], pa.list_(pa.string())
+            ),
+            "claims": pa.array([sorted(claims)], pa.list_(pa.string())),
+        }
+    )

@@ -1,0 +1,97 @@
+"""Which claim is judged by which function, the relations that they share, and the map of it all.
+
+`docs/claims.md` is what `describe` returns; a test compares them. To write it anew:
+`python -c "from kafkalab.checkers.registry import describe; print(describe(), end='')"`.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from kafkalab.checkers import (
+    commit_tables,
+    commits,
+    content,
+    fairness,
+    liveness,
+    loss,
+    stall,
+    tables,
+)
+from kafkalab.checkers.protocol import Checker, Relation
+from kafkalab.model.claim import CLAIMS
+
+CHECKERS: Mapping[str, Checker] = MappingProxyType(
+    {
+        # log
+        "lost-write": loss.lost_write,
+        "unseen": loss.unseen,
+        "G1a": loss.aborted_read,
+        "duplicate": content.duplicate,
+        "delivered-twice": content.delivered_twice,
+        "inconsistent-offsets": content.inconsistent_offsets,
+        "corrupt-value": content.corrupt_value,
+        "wrong-topic": content.wrong_topic,
+        # commit
+        "commit-ahead": commits.commit_ahead,
+        "commit-behind": commits.commit_behind,
+        "commit-regression": commits.commit_regression,
+        "commit-lost": commits.commit_lost,
+        # liveness
+        "startup": liveness.startup,
+        "stall": stall.stall,
+        "hung-close": liveness.hung_close,
+        "starved-partition": fairness.starved_partition,
+    }
+)
+
+RELATIONS: Mapping[str, Relation] = MappingProxyType(
+    {
+        **tables.BASE,
+        **stall.RELATIONS,
+        **loss.RELATIONS,
+        **commit_tables.RELATIONS,
+        **fairness.RELATIONS,
+    }
+)
+
+_HEAD = """# Claims
+
+Generated from the docstrings of `tasks/kafkalab/checkers/` (`registry.describe`); change it there.
+What a verdict means and what to do about it: [reading-a-verdict.md](reading-a-verdict.md).
+
+| claim | what must not be found | judged in |
+|---|---|---|
+"""
+
+# claims that a history alone cannot decide → where they are judged
+_ELSEWHERE: Mapping[str, str] = MappingProxyType(
+    {
+        "leak": "measure/growth.py",
+        "regression": "measure/paired.py",
+        "crash": "steps/evidence.py",
+        "error-in-log": "steps/evidence.py",
+    }
+)
+
+
+def describe() -> str:
+    """The page `docs/claims.md`: each claim, where it is judged, and each family's argument."""
+    modules = {claim: sys.modules[checker.__module__] for claim, checker in CHECKERS.items()}
+    places = {claim: f"checkers/{_file(module.__name__)}" for claim, module in modules.items()}
+    rows = [
+        f"| `{claim}` | {text} | `{places.get(claim) or _ELSEWHERE[claim]}` |"
+        for claim, text in CLAIMS.items()
+    ]
+    families = [
+        f"\n## checkers/{_file(module.__name__)}\n\n```text\n{inspect.getdoc(module)}\n```\n"
+        for module in dict.fromkeys((*modules.values(), tables))
+    ]
+    return _HEAD + "\n".join(rows) + "\n" + "".join(families)
+
+
+def _file(module: str) -> str:
+    return module.rpartition(".")[2] + ".py"

@@ -1,0 +1,249 @@
+"""Does a consumer that has something to read keep reading? The claim `stall`.
+
+Operations: `poll` (when one was in flight, what it gave out), acknowledged `send`s, and what says
+who is responsible for a partition: the events `assigned`, `revoked`, `lost`, the commands
+`assign`, `pause`, `resume`, and the client's life (`open` ... `close`, or the event `kill`).
+
+A *reader* is one client, for the partitions that it owns: assigned, not paused, alive. Beside that,
+a subscribed group as a whole is one more reader, of every partition of the topics that its members
+were ever assigned, or given, or named in `subscribe` (of every topic sent to, if there is no such
+sign). That finds the rebalance that never ends, when nobody owns anything; it is reported
+only where no single client of the group explains the same time.
+
+A record is *available* to a reader from the moment at which its send was acknowledged and the
+reader was responsible for its partition, if the reader has not been given it (its value, or an
+offset at or beyond it: what was passed over is loss, see loss.py) and is due to read it (it
+neither starts further on nor skipped it).
+
+    stall   for longer than stall_ns a record was available to a reader that was polling, and the
+            reader was given nothing at all, from any of its partitions. It ends with the
+            reader's next delivery; without one, with its life or finished_ns, whichever is first.
+
+Why per reader and not per partition: a slow consumer with a deep backlog may leave one partition
+alone for long and legally. A partition that is never served again is `unseen`, one that is
+served too little is `starved-partition`.
+
+Only time spent in `poll` counts, with a second between two polls forgiven: a lab that does not
+ask is no stalled client. After a `kill` in the group, the group as a whole has the killed
+member's session timeout (45 s if none was configured) to notice.
+
+Not checked: progress after a `seek` backwards until new records are reached; sends that ended as
+`info` (nobody may expect them).
+"""
+
+from __future__ import annotations
+
+from kafkalab.checkers.protocol import HistoryView, Relation, decided, unknown
+from kafkalab.model.history import CheckContext
+from kafkalab.model.verdict import ClaimVerdict
+
+# from `open` (or the first row of a client whose `open` was not recorded) to its end
+_LIVES = """
+WITH marks AS (
+    SELECT process, idx, time_ns, op FROM events
+    WHERE (op IN ('open', 'close') AND type = 'invoke') OR op = 'kill'
+    UNION ALL
+    SELECT process, min(idx), min(time_ns), 'open' FROM events GROUP BY process
+    HAVING bool_or(op = 'open') IS NOT TRUE
+), bounded AS (
+    SELECT *, lead(time_ns) OVER (PARTITION BY process ORDER BY idx) AS next_ns FROM marks
+)
+SELECT b.process, l.scope, l.subscribed, b.idx, b.time_ns AS begin_ns,
+       least(coalesce(b.next_ns, c.finished_ns), c.finished_ns) AS end_ns
+FROM bounded b JOIN clients l USING (process), context c
+WHERE b.op = 'open' AND l.polls
+"""
+
+# when was a client responsible for a partition; what happens to the client happens to each of them
+_DUTIES = """
+WITH named AS (
+    SELECT DISTINCT process, topic, part FROM events WHERE topic IS NOT NULL
+    AND ((op IN ('assigned', 'revoked', 'lost')) OR (op = 'assign' AND type = 'ok'))
+), changes AS (
+    SELECT process, topic, part, idx, time_ns, op = 'assigned' AS owned,
+           CASE WHEN op = 'assigned' THEN false END AS paused
+    FROM events WHERE op IN ('assigned', 'revoked', 'lost') AND topic IS NOT NULL
+    UNION ALL
+    SELECT process, topic, part, idx, time_ns, NULL, op = 'pause' FROM events
+    WHERE op IN ('pause', 'resume') AND type = 'ok' AND topic IS NOT NULL
+    UNION ALL
+    SELECT n.process, n.topic, n.part, a.idx, a.time_ns, e.topic IS NOT NULL, false
+    FROM (SELECT process, op_id, min(idx) AS idx, min(time_ns) AS time_ns FROM events
+          WHERE op = 'assign' AND type = 'ok' GROUP BY ALL) a
+    JOIN named n USING (process)
+    LEFT JOIN (SELECT DISTINCT process, op_id, topic, part FROM events
+               WHERE op = 'assign' AND type = 'ok') e
+      ON e.process = n.process AND e.op_id = a.op_id AND e.topic = n.topic AND e.part = n.part
+    UNION ALL
+    SELECT n.process, n.topic, n.part, e.idx, e.time_ns, false, false
+    FROM events e JOIN named n USING (process)
+    WHERE (e.op IN ('open', 'close') AND e.type = 'invoke') OR e.op = 'kill'
+), states AS (
+    SELECT process, topic, part, time_ns, lead(time_ns) OVER history AS next_ns,
+           last_value(owned IGNORE NULLS) OVER history AS owned,
+           last_value(paused IGNORE NULLS) OVER history AS paused
+    FROM changes WINDOW history AS (PARTITION BY process, topic, part ORDER BY idx)
+)
+SELECT s.process AS reader, l.scope, s.topic, s.part, s.time_ns AS from_ns,
+       least(coalesce(s.next_ns, c.finished_ns), c.finished_ns) AS to_ns
+FROM states s JOIN clients l USING (process), context c
+WHERE s.owned AND NOT coalesce(s.paused, false)
+"""
+
+# the same for a subscribed group as a whole; a partition that was ever paused is left to the above
+_GROUP_DUTIES = """
+WITH lives_of AS (
+    SELECT scope, min(begin_ns) AS from_ns, max(end_ns) AS to_ns FROM lives
+    WHERE subscribed GROUP BY scope
+), topics AS (
+    SELECT DISTINCT l.scope, e.topic FROM events e JOIN clients l USING (process)
+    WHERE l.subscribed AND e.topic IS NOT NULL AND e.op IN ('assigned', 'poll')
+    UNION
+    SELECT DISTINCT l.scope, unnest(CAST(e.detail -> '$.topics' AS VARCHAR[]))
+    FROM events e JOIN clients l USING (process)
+    WHERE e.op = 'subscribe' AND e.type = 'invoke' AND e.detail IS NOT NULL
+), known AS (
+    SELECT * FROM topics UNION
+    SELECT DISTINCT g.scope, s.topic FROM lives_of g, sends s
+    WHERE g.scope NOT IN (SELECT scope FROM topics)
+), parts AS (
+    SELECT DISTINCT k.scope, s.topic, s.part FROM known k JOIN sends s USING (topic)
+    WHERE s.part IS NOT NULL
+)
+SELECT p.scope AS reader, p.scope, p.topic, p.part, g.from_ns, g.to_ns
+FROM parts p JOIN lives_of g USING (scope)
+WHERE NOT EXISTS (SELECT 1 FROM events e JOIN clients l USING (process)
+                  WHERE e.op = 'pause' AND l.scope = p.scope
+                    AND e.topic = p.topic AND e.part = p.part)
+"""
+
+# stretches longer than the bound without any delivery to the reader
+_GAPS = """
+WITH progress AS (
+    SELECT DISTINCT process AS reader, time_ns FROM deliveries
+    UNION ALL SELECT DISTINCT scope, time_ns FROM deliveries WHERE scope LIKE 'group:%'
+    UNION ALL SELECT process, begin_ns FROM lives UNION ALL SELECT process, end_ns FROM lives
+    UNION ALL SELECT scope, min(begin_ns) FROM lives WHERE subscribed GROUP BY scope
+    UNION ALL SELECT scope, max(end_ns) FROM lives WHERE subscribed GROUP BY scope
+), steps AS (
+    SELECT reader, time_ns AS from_ns,
+           lead(time_ns) OVER (PARTITION BY reader ORDER BY time_ns) AS to_ns FROM progress
+), grace AS (
+    SELECT l.scope AS reader, e.time_ns AS killed_ns, e.time_ns + l.session_ns AS over_ns
+    FROM events e JOIN clients l USING (process) WHERE e.op = 'kill'
+)
+SELECT s.reader, greatest(s.from_ns, coalesce(max(g.over_ns), s.from_ns)) AS from_ns, s.to_ns
+FROM context c, steps s
+LEFT JOIN grace g ON g.reader = s.reader AND g.killed_ns <= s.from_ns + c.stall_ns
+     AND g.over_ns > s.from_ns
+WHERE s.to_ns - s.from_ns > c.stall_ns
+GROUP BY s.reader, s.from_ns, s.to_ns, c.stall_ns
+HAVING s.to_ns - greatest(s.from_ns, coalesce(max(g.over_ns), s.from_ns)) > c.stall_ns
+"""
+
+# for each such stretch and partition: since when was which record available
+_WAITS = """
+WITH idle AS (
+    SELECT d.reader, d.scope, d.topic, d.part, greatest(g.from_ns, d.from_ns) AS from_ns,
+           least(g.to_ns, d.to_ns) AS to_ns
+    FROM (SELECT * FROM duties UNION ALL SELECT * FROM group_duties) d
+    JOIN gaps g USING (reader), context c
+    WHERE least(g.to_ns, d.to_ns) - greatest(g.from_ns, d.from_ns) > c.stall_ns
+), placed AS (
+    SELECT i.*, coalesce(max(d.off), -1) AS position
+    FROM idle i LEFT JOIN deliveries d ON d.scope = i.scope AND d.topic = i.topic
+         AND d.part = i.part AND d.time_ns <= i.from_ns AND NOT d.misplaced
+    GROUP BY ALL
+), had AS (
+    SELECT scope, value, min(time_ns) AS first_ns FROM deliveries
+    WHERE value IS NOT NULL AND EXISTS (SELECT 1 FROM idle) GROUP BY ALL
+)
+SELECT p.reader, p.scope, p.topic, p.part, p.to_ns, p.position,
+       greatest(p.from_ns, min(s.ack_ns)) AS from_ns, count(*) AS records,
+       arg_min(s.off, s.off) AS first_off, arg_min(s.value, s.off) AS first_value
+FROM context c, placed p
+JOIN sends s ON s.topic = p.topic AND s.part = p.part AND s.off > p.position
+     AND s.ack_ns < p.to_ns - c.stall_ns
+JOIN spans n ON n.scope = p.scope AND n.topic = p.topic AND n.part = p.part AND n.start <= s.off
+LEFT JOIN had h ON h.scope = p.scope AND h.value = s.value AND h.first_ns < p.to_ns
+LEFT JOIN skips k ON k.scope = p.scope AND k.topic = p.topic AND k.part = p.part
+     AND s.off BETWEEN k.low AND k.high
+WHERE s.acknowledged AND h.value IS NULL AND k.scope IS NULL
+GROUP BY p.reader, p.scope, p.topic, p.part, p.to_ns, p.position, p.from_ns, c.stall_ns
+HAVING p.to_ns - greatest(p.from_ns, min(s.ack_ns)) > c.stall_ns
+"""
+
+# time in which a poll was in flight, or the next followed within a second
+_POLLING = """
+WITH polls AS (
+    SELECT i.process, i.time_ns AS from_ns, c.time_ns AS done_ns,
+           lead(i.time_ns) OVER (PARTITION BY i.process ORDER BY i.idx) AS next_ns
+    FROM (SELECT * FROM events WHERE op = 'poll' AND type = 'invoke') i
+    ASOF LEFT JOIN (SELECT process, op_id, min(idx) AS idx, min(time_ns) AS time_ns FROM events
+                    WHERE op = 'poll' AND type <> 'invoke' GROUP BY ALL) c
+      ON c.process = i.process AND c.op_id = i.op_id AND i.idx <= c.idx
+)
+SELECT process, from_ns,
+       least(coalesce(greatest(done_ns, least(next_ns, done_ns + 1000000000)), done_ns, next_ns,
+                      finished_ns), finished_ns) AS to_ns
+FROM polls, context
+"""
+
+_STALLS = """
+WITH asked AS (
+    SELECT w.reader, w.scope, w.topic, w.part, w.position, w.from_ns, w.to_ns, w.records,
+           w.first_off, w.first_value, p.process,
+           sum(least(p.to_ns, v.end_ns, w.to_ns) - greatest(p.from_ns, v.begin_ns, w.from_ns))
+               AS asked_ns
+    FROM waits w JOIN lives v ON v.process = w.reader OR v.scope = w.reader
+    JOIN polling p ON p.process = v.process AND p.from_ns < least(w.to_ns, v.end_ns)
+         AND p.to_ns > greatest(w.from_ns, v.begin_ns)
+    GROUP BY ALL
+), long AS (
+    SELECT reader, scope, topic, part, position, from_ns, to_ns, records, first_off, first_value,
+           max(asked_ns) AS waited_ns
+    FROM asked, context c WHERE asked_ns > c.stall_ns GROUP BY ALL
+)
+SELECT l.*, NOT EXISTS (
+    SELECT 1 FROM deliveries d WHERE d.scope = l.scope AND d.topic = l.topic
+    AND d.part = l.part AND d.time_ns >= l.to_ns) AS at_end
+FROM long l
+WHERE l.reader NOT LIKE 'group:%' OR NOT EXISTS (
+    SELECT 1 FROM long o WHERE o.scope = l.scope AND o.reader <> l.reader
+    AND o.from_ns < l.to_ns AND o.to_ns > l.from_ns)
+"""
+
+RELATIONS: dict[str, Relation] = {
+    "lives": Relation(("events", "clients"), _LIVES),
+    "duties": Relation(("events", "clients"), _DUTIES),
+    "group_duties": Relation(("lives", "sends", "events"), _GROUP_DUTIES),
+    "gaps": Relation(("lives", "deliveries"), _GAPS),
+    "waits": Relation(("duties", "group_duties", "gaps", "spans", "skips"), _WAITS),
+    "polling": Relation(("events",), _POLLING),
+    "stalls": Relation(("waits", "polling", "lives"), _STALLS),
+}
+
+_FOUND = """
+SELECT reader, list(DISTINCT topic || '/' || part) AS partitions, sum(records) AS records_waiting,
+       min(first_value) AS first_value, max(waited_ns) / 1e6 AS waited_ms,
+       min(from_ns) AS from_ns, to_ns, bool_and(at_end) AS until_the_end
+FROM stalls GROUP BY reader, to_ns ORDER BY from_ns
+"""
+
+
+def stall(view: HistoryView, context: CheckContext) -> ClaimVerdict:
+    """Records were available and none was delivered for the bound."""
+    claim = "stall"
+    view.use("events", "sends")
+    if not view.number("SELECT count(*) FROM events WHERE op = 'poll' AND type = 'invoke'"):
+        return unknown(claim, "no client polled: nothing could stall")
+    if not view.number("SELECT count(*) FROM sends WHERE acknowledged AND off IS NOT NULL"):
+        return unknown(claim, "no send was acknowledged with an offset: nothing was available")
+    view.use("stalls")
+    bound = context.stall_ns / 1e9
+    return decided(
+        claim,
+        view.find(_FOUND),
+        f"{{count}} times records were available and none was delivered for over {bound:g} s",
+        f"no reader with records available went without a delivery for {bound:g} s",
+    )

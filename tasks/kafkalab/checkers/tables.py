@@ -1,0 +1,132 @@
+"""The relations that checkers share, as SQL.
+
+The argument behind each stands here once, so that every claim reads a history alike:
+
+events      the history, columns renamed so that none is an SQL keyword: idx, part, off.
+clients     one row a client name: `grp` the consumer group it was opened with (the empty string
+            where none was recorded), `scope` the reader that it belongs to. Members of a group
+            that subscribe share one position a partition, so they are one reader; a client that
+            assigns partitions by hand reads for itself. `from_start` says that it begins at
+            the first record (offset_reset earliest, or no `open` was recorded at all).
+sends       one row a value. `outcome` is that of the completion, and `info` while there is none.
+            `acknowledged`: the broker promised to keep it. acks=0 promises nothing.
+deliveries  one row a record that `poll` gave out. `misplaced`: it came from another topic or
+            partition than its send asked for, or was acknowledged in, or its payload names; such
+            a record is wrong-topic's alone and proves nothing about the place it came from.
+conflicts   offsets at which more than one value was seen (acknowledged or delivered).
+spans       per reader and partition: `start`, the first offset that it was due to read, and
+            `top`, the highest that it was given. With offset_reset latest (or unset) the first
+            offset due is the first one given: what came before is not owed.
+skips       offsets [low, high] that a reader did not read because it was told so, by a `seek` or
+            an `assign` further on.
+"""
+
+from __future__ import annotations
+
+from kafkalab.checkers.protocol import Relation
+
+_EVENTS = """
+SELECT "index" AS idx, time_ns, process, type, op, op_id, topic, "partition" AS part,
+       "offset" AS off, value, intended, problem, error, generation, detail
+FROM history
+"""
+
+_CLIENTS = """
+WITH opened AS (
+    SELECT process, bool_or(true) AS opened,
+           arg_max(detail ->> '$.role', idx) AS role,
+           arg_max(detail ->> '$.config.group', idx) AS grp,
+           arg_max(detail ->> '$.config.offset_reset', idx) AS reset,
+           bool_or(detail ->> '$.config.auto_commit' = 'true') AS auto_commit,
+           bool_or(detail ->> '$.config.acks' = '0') AS promises_nothing,
+           max(TRY_CAST(detail ->> '$.config.session_timeout_ms' AS BIGINT)) AS session_ms
+    FROM events WHERE op = 'open' AND type = 'invoke' GROUP BY process
+), seen AS (
+    SELECT process, bool_or(op = 'subscribe') AS subscribed, bool_or(op = 'poll') AS polls
+    FROM events GROUP BY process
+)
+SELECT process, coalesce(grp, '') AS grp, subscribed, polls, coalesce(opened, false) AS opened,
+       role, coalesce(auto_commit, false) AS auto_commit,
+       coalesce(promises_nothing, false) AS promises_nothing,
+       coalesce(session_ms, 45000) * 1000000 AS session_ns,
+       coalesce(reset, CASE WHEN opened THEN 'latest' ELSE 'earliest' END) = 'earliest'
+           AS from_start,
+       CASE WHEN subscribed THEN 'group:' || coalesce(grp, '') ELSE 'client:' || process END
+           AS scope
+FROM seen LEFT JOIN opened USING (process)
+"""
+
+_SENDS = """
+SELECT i.value, i.process, i.topic, i.part AS requested, i.idx AS invoke_idx,
+       i.time_ns AS invoke_ns, coalesce(c.type, 'info') AS outcome, c.part AS part,
+       CASE WHEN c.off >= 0 THEN c.off END AS off, c.idx AS ack_idx, c.time_ns AS ack_ns,
+       coalesce(c.type = 'ok' AND NOT l.promises_nothing, false) AS acknowledged
+FROM (SELECT * FROM events WHERE op = 'send' AND type = 'invoke') i
+JOIN clients l ON l.process = i.process
+LEFT JOIN (SELECT * FROM events WHERE op = 'send' AND type <> 'invoke') c ON c.value = i.value
+"""
+
+_DELIVERIES = """
+SELECT d.idx, d.time_ns, d.process, d.op_id, l.scope, l.grp, d.topic, d.part, d.off, d.value,
+       d.problem, s.value IS NOT NULL AS known,
+       coalesce(s.topic <> d.topic OR coalesce(s.part, s.requested) <> d.part, false)
+           OR coalesce(s.requested <> d.part, false)
+           OR coalesce(d.intended <> d.topic || '/' || d.part, false) AS misplaced
+FROM (SELECT * FROM events WHERE op = 'poll' AND type <> 'invoke' AND topic IS NOT NULL) d
+JOIN clients l ON l.process = d.process
+LEFT JOIN sends s ON s.value = d.value AND d.problem IS NULL
+"""
+
+_CONFLICTS = """
+SELECT topic, part, off, min(value) AS one, max(value) AS other FROM (
+    SELECT topic, part, off, value FROM deliveries
+    WHERE problem IS NULL AND NOT misplaced AND value IS NOT NULL
+    UNION ALL
+    SELECT topic, part, off, value FROM sends WHERE outcome = 'ok' AND off IS NOT NULL
+) GROUP BY topic, part, off HAVING min(value) <> max(value)
+"""
+
+_POSITIONS = """
+SELECT e.idx, e.time_ns, e.process, l.scope, e.topic, e.part, e.off, e.op, l.from_start
+FROM events e JOIN clients l ON l.process = e.process
+WHERE e.op IN ('seek', 'assign') AND e.type = 'ok' AND e.topic IS NOT NULL
+"""
+
+_SPANS = """
+WITH touched AS (
+    SELECT scope, topic, part, min(off) AS first, max(off) AS top
+    FROM deliveries WHERE NOT misplaced GROUP BY ALL
+    UNION ALL
+    SELECT l.scope, e.topic, e.part, NULL, NULL FROM events e JOIN clients l USING (process)
+    WHERE e.op = 'assigned' AND e.topic IS NOT NULL
+    UNION ALL
+    SELECT scope, topic, part, CASE WHEN off >= 0 THEN off END, NULL FROM positions
+), beginners AS (
+    SELECT scope FROM clients GROUP BY scope HAVING bool_or(from_start)
+), placed AS (
+    SELECT DISTINCT scope, topic, part FROM positions WHERE op = 'assign' AND off >= 0
+)
+SELECT t.scope, t.topic, t.part, max(t.top) AS top,
+       min(CASE WHEN b.scope IS NOT NULL AND p.scope IS NULL THEN 0 ELSE t.first END) AS start
+FROM touched t LEFT JOIN beginners b ON b.scope = t.scope
+LEFT JOIN placed p ON p.scope = t.scope AND p.topic = t.topic AND p.part = t.part
+GROUP BY ALL
+"""
+
+_SKIPS = """
+SELECT p.scope, p.topic, p.part, coalesce(d.off, -1) + 1 AS low, p.off - 1 AS high
+FROM positions p ASOF LEFT JOIN (SELECT * FROM deliveries WHERE NOT misplaced) d
+  ON d.process = p.process AND d.topic = p.topic AND d.part = p.part AND d.idx <= p.idx
+WHERE p.off IS NOT NULL AND p.off > coalesce(d.off, -1) + 1
+"""
+
+BASE: dict[str, Relation] = {
+    "events": Relation((), _EVENTS),
+    "clients": Relation(("events",), _CLIENTS),
+    "sends": Relation(("events", "clients"), _SENDS),
+    "deliveries": Relation(("events", "clients", "sends"), _DELIVERIES),
+    "conflicts": Relation(("sends", "deliveries"), _CONFLICTS),
+    "positions": Relation(("events", "clients"), _POSITIONS),
+    "spans": Relation(("deliveries", "positions"), _SPANS),
+    "skips": Relation(("deliveries", "positions"), _SKIPS),
+}
