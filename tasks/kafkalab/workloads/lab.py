@@ -1,0 +1,120 @@
+"""What a workload may touch: drivers of the clients under test, the lab's own admin, the recorder.
+
+A workload never starts a process, opens a file or reads a cluster's folder by itself: the step
+hands it a `Lab` whose `Host` starts drivers on whichever engine the run uses.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from kafkalab.clients.driver import Driver
+from kafkalab.model.cluster import ProcessStats
+from kafkalab.model.errors import InfrastructureError
+from kafkalab.model.history import CheckContext
+from kafkalab.model.scenario import Scenario
+from kafkalab.model.series import MARK, Reading
+from kafkalab.model.verdict import ClaimVerdict
+from kafkalab.workloads.admin import Admin
+from kafkalab.workloads.client import Client
+from kafkalab.workloads.recorder import Recorder
+
+
+class Host(Protocol):
+    """Starts drivers on the run's engine and reads their resources."""
+
+    def start(self, subject: str, name: str, recorder: Recorder) -> Driver:
+        """Start a driver process for a resolved subject; raises `DriverError`."""
+
+    def stats(self, driver: Driver) -> ProcessStats | None:
+        """One reading of a driver's process; None once it has ended."""
+
+    def stop(self, driver: Driver) -> None:
+        """End a driver: SIGTERM, bounded, then SIGKILL."""
+
+
+@dataclass
+class Lab:
+    """One cell's world. `subjects[0]` is the client under test."""
+
+    scenario: Scenario
+    subjects: tuple[str, ...]
+    baseline: str  # subject that a paired benchmark compares with
+    bootstrap: str
+    host: Host
+    admin: Admin
+    recorder: Recorder
+    rng: random.Random
+    progress: Callable[[str], None]
+    deadline: float  # time.monotonic() at which the cell must have ended
+    readings: list[Reading] = field(default_factory=list)
+    drivers: list[Driver] = field(default_factory=list)
+    topics: list[str] = field(default_factory=list)
+    _values: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def driver(self, name: str, subject: str | None = None) -> Driver:
+        """Start a driver process; it is ended with the cell at the latest."""
+        driver = self.host.start(subject or self.subjects[0], name, self.recorder)
+        self.drivers.append(driver)
+        return driver
+
+    def client(self, driver: Driver, name: str) -> Client:
+        """A client inside a driver process; `name` is unique in the cell."""
+        return Client(driver, name, self.recorder, self.bootstrap)
+
+    def topic(self, suffix: str, partitions: int, configs: Mapping[str, str] | None = None) -> str:
+        """Create a topic of this cell's own and wait until every partition has a leader."""
+        name = f"{self.scenario.id.lower()}-{suffix}-{self.rng.getrandbits(32):08x}"
+        self.admin.create_topic(name, partitions, configs or {})
+        self.topics.append(name)
+        return name
+
+    def values(self, count: int) -> range:
+        """The next `count` unique values of this cell."""
+        with self._lock:
+            first = self._values
+            self._values += count
+        return range(first, first + count)
+
+    def mark(self, text: str) -> None:
+        """A phase starts: shown in the progress and on the plots."""
+        self.readings.append(Reading(time.monotonic_ns(), "lab", MARK, 0.0, text))
+        self.progress(text)
+
+    def check_time(self) -> None:
+        """Raise when the cell's time is over; a cell that was cut short is unknown."""
+        if time.monotonic() > self.deadline:
+            raise InfrastructureError(
+                f"{self.scenario.id} did not finish in {self.scenario.seconds_max} s: expected it "
+                "to end by itself; see the driver logs, or raise seconds_max on a slow host."
+            )
+
+    def threads(self, count: int) -> ThreadPoolExecutor:
+        """A pool for the roles of this workload; use it as a context manager."""
+        return ThreadPoolExecutor(max_workers=count, thread_name_prefix=self.scenario.id)
+
+
+@dataclass(frozen=True)
+class Driven:
+    """What a workload leaves behind beside the history and the readings."""
+
+    context: CheckContext
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    samples: Mapping[str, int] = field(default_factory=dict)
+    claims: tuple[ClaimVerdict, ...] = ()  # judged from loops or series rather than the history
+
+
+@dataclass(frozen=True)
+class Workload:
+    """One value with three parts: what load it takes, how it drives, and so what it can claim."""
+
+    load: Callable[..., Any]  # a frozen dataclass that checks the scenario's `load`
+    drive: Callable[[Lab, Any], Driven]
+    claims: frozenset[str]  # the claims that its evidence can decide

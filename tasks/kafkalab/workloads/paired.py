@@ -1,0 +1,171 @@
+"""Candidate and baseline build on one cluster in one run: the frame of P02, P03 and P04.
+
+What is driven: pairs of trials. In each pair both builds run the same loop, each in a fresh
+process: one after the other in an order that alternates, so that a drift of the host falls on
+both (throughput, where two at once would share what is measured), or at the same time (latency at
+a rate that the host holds easily, where the same disturbance then hits both). The unit of
+repetition is the process (docs/decisions/0004-paired-benchmark.md). What is claimed: `regression`
+when the ratio of the candidate to the baseline is beyond the metric's bound with confidence; it
+passes when it is within with confidence. Pairs are added until one of the two, or until
+`pairs_max`: then it is undecided, and so unknown. Not checked: absolute values; the lane's
+envelope looks at those, across runs.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from kafkalab.clients.driver import Driver
+from kafkalab.measure import paired
+from kafkalab.model.metric import METRICS
+from kafkalab.model.verdict import ClaimVerdict, Outcome
+from kafkalab.workloads import loops, roles
+from kafkalab.workloads.client import Client
+from kafkalab.workloads.lab import Driven, Lab
+from kafkalab.workloads.sampler import cpu_seconds
+
+_OUTCOMES = {
+    "confirmed regression": Outcome.FAIL,
+    "within bounds": Outcome.PASS,
+    "undecided": Outcome.UNKNOWN,
+}
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What one fresh process did; `values` are by metric name."""
+
+    values: Mapping[str, float]
+    records: int
+    cpu_s: float
+    corrupt: int
+    latency_us: str | None = None
+    claims: tuple[ClaimVerdict, ...] = ()
+
+
+@dataclass
+class Trials:
+    """All trials of both builds, pair by pair."""
+
+    baseline: str
+    ours: list[Trial] = field(default_factory=list)
+    theirs: list[Trial] = field(default_factory=list)
+
+    def compare(self, metric: str, looks_max: int) -> paired.Comparison:
+        """Compare one metric over all pairs so far."""
+        return paired.compare(
+            [trial.values[metric] for trial in self.ours],
+            [trial.values[metric] for trial in self.theirs],
+            bound=METRICS[metric].fail_ratio or 0.0,
+            higher_is_better=METRICS[metric].higher_is_better,
+            looks_max=looks_max,
+        )
+
+
+RunTrial = Callable[[str, str], Trial]  # (subject, a name that is unique in the cell)
+
+
+def run(
+    lab: Lab, load: Any, trial: RunTrial, metrics: Sequence[str], *, together: bool
+) -> tuple[Trials, ClaimVerdict]:
+    """Run pairs until the first of `metrics` is decided; the others only fail when confirmed."""
+    trials = Trials(lab.baseline)
+    _warm_up(lab, trial)
+    looks = load.pairs_max - load.pairs_min + 1
+    for number in range(1, load.pairs_max + 1):
+        lab.check_time()
+        _pair(lab, trials, trial, number, together)
+        pair = trials.ours[-1].values[metrics[0]], trials.theirs[-1].values[metrics[0]]
+        lab.progress(f"pair {number}: {metrics[0]} {pair[0]:,.1f}, baseline {pair[1]:,.1f}")
+        if number < load.pairs_min:
+            continue
+        if trials.compare(metrics[0], looks).decision != "undecided":
+            break
+    compared = {name: trials.compare(name, looks) for name in metrics}
+    return trials, _verdict(compared, trials)
+
+
+def _pair(lab: Lab, trials: Trials, trial: RunTrial, number: int, together: bool) -> None:
+    order = [
+        (trials.ours, lab.subjects[0], "candidate"),
+        (trials.theirs, lab.baseline, "baseline"),
+    ]
+    if number % 2 == 0:
+        order.reverse()
+    names = [f"{role}-{number}" for _, _, role in order]
+    if together:
+        lab.mark(f"pair {number}: both")
+        with lab.threads(2) as pool:
+            done = [pool.submit(trial, order[i][1], names[i]) for i in range(2)]
+            for (into, _, _), future in zip(order, done, strict=True):
+                into.append(future.result())
+        return
+    for (into, subject, role), name in zip(order, names, strict=True):
+        lab.mark(f"pair {number}: {role} {subject}")
+        into.append(trial(subject, name))
+
+
+def _warm_up(lab: Lab, trial: RunTrial) -> None:
+    """One trial of each build that is not counted.
+
+    The first seconds of load compile the brokers' hot paths: the first pair on a cold cluster was
+    seen 30 % apart between equal builds, later ones 5 %.
+    """
+    for subject, role in ((lab.baseline, "baseline"), (lab.subjects[0], "candidate")):
+        lab.mark(f"warm-up, not counted: {role} {subject}")
+        trial(subject, f"{role}-warm-up")
+
+
+def _verdict(compared: Mapping[str, paired.Comparison], trials: Trials) -> ClaimVerdict:
+    first = next(iter(compared))
+    worse = [name for name, c in compared.items() if c.decision == "confirmed regression"]
+    decisive = worse[0] if worse else first
+    comparison = compared[decisive]
+    outcome = _OUTCOMES[comparison.decision]
+    summary = (
+        f"{comparison.decision}: {decisive} is {comparison.effect:+.1%} of {trials.baseline}, "
+        f"95 % confidence {comparison.low:+.1%} to {comparison.high:+.1%}, "
+        f"{len(trials.ours)} pairs"
+    )
+    evidence = tuple(
+        {
+            "metric": name,
+            "decision": c.decision,
+            "candidate": [trial.values[name] for trial in trials.ours],
+            "baseline": [trial.values[name] for trial in trials.theirs],
+            "effect": c.effect,
+            "low": c.low,
+            "high": c.high,
+        }
+        for name, c in compared.items()
+    )
+    return ClaimVerdict("regression", outcome, len(worse), summary, evidence)
+
+
+def ended(lab: Lab, driver: Driver, client: Client, done: loops.Totals, **values: float) -> Trial:
+    """Close a trial's client, end its process, and keep what it did."""
+    cpu_s = cpu_seconds(lab, driver)
+    client.close(roles.CLOSE_S)
+    lab.host.stop(driver)
+    return Trial(values, done.records, cpu_s, done.corrupt, done.latency_us)
+
+
+def driven(trials: Trials, metrics: Mapping[str, float], *claims: ClaimVerdict) -> Driven:
+    """What the candidate's trials leave: medians, CPU, and what was damaged on the way."""
+    ours = trials.ours
+    records = sum(trial.records for trial in ours)
+    corrupt = sum(trial.corrupt for trial in ours)
+    medians = {name: statistics.median(t.values[name] for t in ours) for name in ours[0].values}
+    cpu = sum(trial.cpu_s for trial in ours) / max(1, records) * 100_000
+    outcome = Outcome.FAIL if corrupt else Outcome.PASS
+    damaged = ClaimVerdict("corrupt-value", outcome, corrupt, f"{corrupt} of {records:,} records")
+    found = {claim.claim: claim for claim in (damaged, *claims)}
+    return Driven(
+        roles.context(),
+        {**medians, "cpu_s_per_100k_records": cpu, **metrics},
+        {"records": records, "trials": len(ours)},
+        tuple(found.values()),
+    )
