@@ -1,0 +1,1 @@
+"""One container command each: parse, compose, run, write the manifest. Nothing here decides."""
