@@ -1,0 +1,1 @@
+"""The commands for people; each module is one command, imported when it is used."""
