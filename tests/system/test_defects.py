@@ -1,0 +1,66 @@
+"""Every planted defect turns its own claim red, and nothing else; the same cells are green without.
+
+Slow (several minutes): `make test-defects`. `make test` runs two of them (QUICK).
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+PLANTED = {
+    "drop": ("C01", "lost-write"),
+    "duplicate": ("C01", "duplicate"),
+    "deliver-twice": ("C01", "delivered-twice"),
+    "corrupt": ("C01", "corrupt-value"),
+    "misroute": ("C01", "wrong-topic"),
+    "stall": ("C01", "stall"),
+    "hang-close": ("C01", "hung-close"),
+    "commit-ahead": ("C13", "commit-ahead"),
+    "commit-lost": ("C13", "commit-lost"),
+    "starve": ("B04", "starved-partition"),
+    "leak": ("M01", "leak"),
+    "slow": ("P02", "regression"),
+}
+QUICK = ("drop", "commit-ahead")
+CLEAN = ("C01", "C13", "B04", "M01", "P02")
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(400)]
+
+
+def attempt(scenario: str, client: str) -> tuple[int, dict]:
+    done = subprocess.run(
+        [
+            sys.executable, "-m", "kafkalab", "try", scenario, "--client", client,
+            "--engine", "process", "--json",
+        ],
+        capture_output=True, text=True, timeout=380, check=False,
+    )  # fmt: skip
+    assert done.stdout, done.stderr
+    return done.returncode, json.loads(done.stdout)
+
+
+def red_claims(found: dict) -> dict[str, str]:
+    claims = found["cells"][0]["claims"]
+    return {c["claim"]: c["verdict"] for c in claims if c["verdict"] != "pass"}
+
+
+@pytest.mark.parametrize(
+    "kind", [k if k in QUICK else pytest.param(k, marks=pytest.mark.slow) for k in PLANTED]
+)
+def test_a_planted_defect_turns_its_claim_red_and_nothing_else(kind):
+    scenario, claim = PLANTED[kind]
+    code, found = attempt(scenario, f"defect:{kind}")
+    assert red_claims(found) == {claim: "fail"}
+    assert (code, found["verdict"], found["cells"][0]["reason"]) == (1, "fail", "")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scenario", CLEAN)
+def test_the_same_wrapper_without_a_defect_is_green(scenario):
+    code, found = attempt(scenario, "defect:none")
+    assert red_claims(found) == {}
+    assert (code, found["verdict"]) == (0, "pass")

@@ -1,0 +1,199 @@
+"""Reads the golden histories: small texts that a person can check by hand.
+
+One line is one operation, `CLIENT OP ...`, or `+2s` / `+300ms`: time passes. An operation takes
+1 ms and ends as ok, unless the line ends with `-> [+TIME] OUTCOME ...`; the outcome `never` leaves
+it open. Partitions are `topic/partition`.
+
+    p0 open producer acks=1            c0 assigned t/0 t/1  (also revoked, lost)
+    p0 send t/0 1@0 2@1 3@info 4@fail  c0 assign t/0@5 t/1  (also seek, pause, resume)
+    p0 send t/- 5@1:7                  the client chose: landed in partition 1 at offset 7
+    c0 poll t/0 1@0 2@1!checksum       value@offset, with a problem
+    c0 poll t/0 3@2<t/1                its payload says that it was sent to t/1
+    c0 commit t/0=3                    asked for and acknowledged; `c0 commit -> ok t/0=3`: what
+                                       the client thinks, and what was acknowledged
+    c0 committed t/0=3                 admin group_offsets g t/0=3
+    c0 close    c0 kill    c0 subscribe t
+
+A file holds sections, `== NAME | OUTCOME [| context fields]`; lines before the first are shared.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kafkalab.model.history import CheckContext, Row
+
+MS = 1_000_000
+HISTORIES = Path(__file__).parents[2] / "histories"
+
+
+@dataclass(frozen=True)
+class Section:
+    claim: str
+    name: str
+    outcome: str
+    rows: tuple[Row, ...]
+    context: CheckContext
+
+
+class Writer:
+    """Turns lines into rows."""
+
+    def __init__(self) -> None:
+        self.now = 1_000 * MS
+        self.rows: list[Row] = []
+        self._ids = 0
+
+    def line(self, text: str) -> None:
+        text = text.split("#", maxsplit=1)[0].strip()
+        if not text:
+            return
+        if text[0] == "+":
+            self.now += _duration(text)
+            return
+        self.now += MS
+        told, _, end = text.partition("->")
+        client, op, *words = told.split()
+        if op in ("assigned", "revoked", "lost"):
+            for word in words:
+                topic, part = _place(word)
+                self._row(client, "event", op, -1, topic=topic, partition=part)
+        elif op == "kill":
+            self._row(client, "event", op, -1, detail="{}")
+        else:
+            self._ids += 1
+            getattr(self, f"_{op}", self._plain)(client, op, words, end.split())
+
+    def _row(self, client: str, kind: str, op: str, op_id: int, **fields: Any) -> None:
+        self.rows.append(Row(len(self.rows), self.now, client, kind, op, op_id, **fields))
+
+    def _end(self, client: str, op: str, end: list[str], rows: list[dict[str, Any]]) -> None:
+        self.now += _duration(end.pop(0)) if end and end[0][0] == "+" else MS
+        outcome = end[0] if end else "ok"
+        if outcome == "never":
+            return
+        for fields in rows or [{}]:
+            self._row(client, fields.pop("type", outcome), op, self._ids, **fields)
+
+    def _plain(self, client: str, op: str, words: list[str], end: list[str]) -> None:
+        detail = json.dumps({"topics": words}) if op == "subscribe" and words else None
+        self._row(client, "invoke", op, self._ids, detail=detail)
+        self._end(client, op, end, [])
+
+    def _open(self, client: str, op: str, words: list[str], end: list[str]) -> None:
+        config = dict(word.split("=") for word in words[1:])
+        parsed = {k: json.loads(v) if v[0] in "-0123456789tf" else v for k, v in config.items()}
+        detail = json.dumps({"role": words[0], "config": parsed})
+        self._row(client, "invoke", op, self._ids, detail=detail)
+        self._end(client, op, end, [])
+
+    def _send(self, client: str, op: str, words: list[str], end: list[str]) -> None:
+        topic, part = _place(words[0])
+        done = []
+        for word in words[1:]:
+            value, landed = word.split("@")
+            self._row(
+                client, "invoke", op, self._ids, topic=topic, partition=part, value=int(value)
+            )
+            fields: dict[str, Any] = {"topic": topic, "partition": part, "value": int(value)}
+            if landed in ("info", "fail"):
+                fields.update(type=landed, error="SOME_ERROR")
+            else:
+                place, _, offset = landed.rpartition(":")
+                fields.update(offset=int(offset), partition=int(place) if place else part)
+            done.append(fields)
+        self._end(client, op, end, done)
+
+    def _poll(self, client: str, op: str, words: list[str], end: list[str]) -> None:
+        self._row(client, "invoke", op, self._ids)
+        done: list[dict[str, Any]] = []
+        topic, part = "", 0
+        for word in words:
+            if "@" not in word:
+                topic, part = _place(word)
+                continue
+            match = re.fullmatch(r"(\d+)@(\d+)(?:!([\w-]+))?(?:<(.+))?", word)
+            assert match, word
+            value, offset, problem, intended = match.groups()
+            done.append(
+                {
+                    "topic": topic,
+                    "partition": part,
+                    "offset": int(offset),
+                    "value": None if problem else int(value),
+                    "problem": problem,
+                    "intended": None if problem else intended or f"{topic}/{part}",
+                }
+            )
+        self._end(client, op, end, done)
+
+    def _offsets(self, client: str, op: str, words: list[str], end: list[str]) -> None:
+        detail = json.dumps({"group": words.pop(0)}) if op == "group_offsets" else None
+        asked = [_offset(word) for word in words]
+        shown = asked if op in ("commit", "assign", "seek", "pause", "resume") else []
+        for fields in shown or [{}]:
+            self._row(client, "invoke", op, self._ids, detail=detail, **fields)
+        answer = [_offset(word) for word in end if "/" in word]
+        self._end(client, op, [w for w in end if "/" not in w], [
+            {**fields, "detail": detail} for fields in answer or asked
+        ])  # fmt: skip
+
+    _commit = _committed = _group_offsets = _assign = _seek = _pause = _resume = _offsets
+
+
+def _duration(text: str) -> int:
+    match = re.fullmatch(r"\+(\d+)(ms|s)", text.strip())
+    assert match, f"expected +2s or +300ms, found {text!r}"
+    return int(match[1]) * MS * (1000 if match[2] == "s" else 1)
+
+
+def _place(word: str) -> tuple[str, int | None]:
+    topic, _, part = word.rpartition("/")
+    return topic, None if part == "-" else int(part)
+
+
+def _offset(word: str) -> dict[str, Any]:
+    place, *offset = re.split("[=@]", word)
+    topic, part = _place(place)
+    return {"topic": topic, "partition": part, "offset": int(offset[0]) if offset else None}
+
+
+def sections(path: Path) -> Iterator[Section]:
+    shared, *parts = re.split(r"^== ", path.read_text(encoding="utf-8"), flags=re.M)
+    for part in parts:
+        head, _, body = part.partition("\n")
+        name, outcome, *fields = (word.strip() for word in head.split("|"))
+        writer = Writer()
+        for line in (*shared.splitlines(), *body.splitlines()):
+            writer.line(line)
+        settings = dict(word.split("=") for word in " ".join(fields).split())
+        context = CheckContext(
+            finished_ns=writer.now, **{k: json.loads(v) for k, v in settings.items()}
+        )
+        yield Section(path.stem, name, outcome, tuple(writer.rows), context)
+
+
+@pytest.fixture
+def write() -> Callable[[str], tuple[list[Row], int]]:
+    """Rows and the final time of a text in the language above."""
+
+    def write_text(text: str) -> tuple[list[Row], int]:
+        writer = Writer()
+        for line in text.splitlines():
+            writer.line(line)
+        return writer.rows, writer.now
+
+    return write_text
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "golden" in metafunc.fixturenames:
+        found = [s for path in sorted(HISTORIES.glob("*.txt")) for s in sections(path)]
+        metafunc.parametrize("golden", found, ids=[f"{s.claim}: {s.name}" for s in found])

@@ -1,0 +1,97 @@
+"""Subjects become commands; what cannot is explained."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from importlib import metadata
+
+import pytest
+
+from kafkalab.clients import resolver
+from kafkalab.clients.resolver import resolve_client
+from kafkalab.model.errors import UsageError
+from kafkalab.model.subject import Subject
+from kafkalab.runtime import pins
+
+
+def _resolve(text: str, engine: str = "process"):
+    return resolve_client(Subject.parse(text), pins.load(), engine)
+
+
+def test_the_installed_version_needs_no_environment_of_its_own():
+    version = metadata.version("confluent-kafka")
+    launch = _resolve(f"confluent-kafka@{version}")
+    assert launch.argv[0] == sys.executable
+    assert launch.argv[1].endswith("docker/clients/confluent-kafka/driver.py")
+    assert launch.subject == Subject("confluent-kafka", version)
+
+
+def test_another_version_gets_an_environment_with_what_the_driver_needs(monkeypatch, tmp_path):
+    asked = []
+
+    def python_with(client, others):
+        asked.append((client, others))
+        return tmp_path / "python"
+
+    monkeypatch.setattr(resolver.venv, "python_with", python_with)
+    launch = _resolve("confluent-kafka@2.6.1")
+    assert launch.argv[0] == str(tmp_path / "python")
+    assert asked[0][0] == "confluent-kafka==2.6.1"
+    assert any(line.startswith("hdrhistogram==") for line in asked[0][1])
+
+
+def test_docker_names_the_image_of_the_version_and_builds_nothing():
+    for name in ("confluent-kafka", "kafka-clients"):
+        launch = _resolve(f"{name}@1.2.3", "docker")
+        assert launch.image == f"kafkalab/client-{name}:1.2.3-local"
+        assert launch.argv == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("confluent-kafk@2.0.0", "Did you mean confluent-kafka?"),
+        ("nothing-like-it@1", "expected one of confluent-kafka, kafka-clients"),
+        ("kafka-clients@oldest", "no role 'oldest'"),
+    ],
+)
+def test_what_cannot_be_resolved_is_explained(text, words):
+    with pytest.raises(UsageError) as raised:
+        _resolve(text)
+    assert words in str(raised.value)
+
+
+def test_a_client_without_a_way_to_run_it_is_refused():
+    loaded = pins.load()
+    clients = {**loaded.clients, "sarama": {"driver": "x", "pinned": "1"}}
+    with pytest.raises(UsageError, match="nothing here makes it runnable"):
+        resolve_client(Subject("sarama", "1"), replace(loaded, clients=clients), "process")
+
+
+def test_a_driver_that_is_not_there_is_named():
+    loaded = pins.load()
+    row = {**loaded.clients["confluent-kafka"], "driver": "no/driver.py"}
+    moved = replace(loaded, clients={"confluent-kafka": row})
+    with pytest.raises(UsageError, match=r"no/driver\.py"):
+        resolve_client(Subject("confluent-kafka", "pinned"), moved, "process")
+
+
+def test_defects_need_a_checkout(monkeypatch, tmp_path):
+    monkeypatch.setenv("KAFKALAB_ROOT", str(tmp_path))
+    with pytest.raises(UsageError, match="part of the tests"):
+        resolve_client(Subject("defect", "drop"), pins.load(), "process")
+    (tmp_path / "tests/defects").mkdir(parents=True)
+    (tmp_path / "tests/defects/driver.py").touch()
+    launch = resolve_client(Subject("defect", "drop"), pins.load(), "process")
+    assert launch.argv == (sys.executable, str(tmp_path / "tests/defects/driver.py"), "drop")
+
+
+@pytest.mark.system
+def test_java_runs_any_version_on_one_set_of_classes():
+    old, new = _resolve("kafka-clients@3.3.2"), _resolve("kafka-clients@4.3.1")
+    assert old.argv[-1] == new.argv[-1] == "Driver"
+    old_path, new_path = (each.argv[each.argv.index("-cp") + 1].split(":") for each in (old, new))
+    assert old_path[0] == new_path[0]
+    assert any(entry.endswith("kafka-clients-3.3.2.jar") for entry in old_path)
+    assert any(entry.endswith("kafka-clients-4.3.1.jar") for entry in new_path)

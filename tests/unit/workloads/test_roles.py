@@ -1,0 +1,78 @@
+"""What the roles count, and the arithmetic that loops are judged by."""
+
+from __future__ import annotations
+
+import pytest
+
+from kafkalab.model.errors import UsageError
+from kafkalab.model.verdict import Outcome
+from kafkalab.workloads import hot_partition, loops, roles
+from kafkalab.workloads.commits import Load as CommitLoad
+from kafkalab.workloads.commits import next_offsets
+
+
+def record(partition: int, offset: int):
+    return ["t", partition, offset, 1, 64, None, partition, 0]
+
+
+def test_delivered_reaches_an_end_by_its_last_offset_not_by_a_count():
+    delivered = roles.Delivered()
+    assert delivered.add([record(0, 0), record(0, 2), record(1, 5)]) == 3
+    assert delivered.reached({("t", 0): 3, ("t", 1): 6})
+    assert not delivered.reached({("t", 0): 4})
+    assert delivered.reached({("t", 2): 0})
+
+
+def test_nothing_delivered_is_no_progress():
+    delivered = roles.Delivered()
+    before = delivered.moved_at
+    assert delivered.add([]) == 0
+    assert delivered.moved_at == before
+
+
+def test_the_next_offset_of_a_poll_is_one_beyond_its_last():
+    assert next_offsets([record(0, 3), record(1, 9), record(0, 4)]) == [("t", 0, 5), ("t", 1, 10)]
+
+
+def totals(**changes) -> loops.Totals:
+    base = {
+        "records": 100, "bytes": 1, "errors": 0, "corrupt": 0, "out_of_order": 0, "value_sum": 4950,
+        "seconds": 2.0, "gap_ms_max": 5.0, "latency_us": None,
+    }  # fmt: skip
+    return loops.Totals(**{**base, **changes})
+
+
+def red(produced: loops.Totals, consumed: loops.Totals) -> dict[str, int]:
+    claims = loops.accounting(loops.Pair(produced, consumed))
+    return {c.claim: c.count for c in claims if c.outcome is Outcome.FAIL}
+
+
+@pytest.mark.parametrize(
+    ("consumed", "expected"),
+    [
+        ({}, {}),
+        ({"records": 98}, {"unseen": 2}),
+        ({"records": 103}, {"duplicate": 3}),
+        ({"value_sum": 4951}, {"unseen": 1, "duplicate": 1}),
+        ({"corrupt": 4}, {"corrupt-value": 4}),
+        ({"gap_ms_max": 10_001.0}, {"stall": 1}),
+        ({"gap_ms_max": 9_999.0}, {}),
+    ],
+)
+def test_accounting_names_what_the_loops_lost(consumed, expected):
+    assert red(totals(), totals(**consumed)) == expected
+
+
+def test_a_rate_is_over_the_whole_loop():
+    assert totals().rate == 50.0
+
+
+def test_an_unknown_commit_mode_is_refused():
+    with pytest.raises(UsageError, match="unknown 'sometimes'"):
+        CommitLoad(("sync", "sometimes"), 10, 100, 1, 10)
+
+
+def test_fairness_is_the_least_share_of_what_could_be_expected():
+    load = hot_partition.Load(30_000, 3_000, 3, 500, 200, 100, 0.1)
+    assert hot_partition._ratio(load, {0: 10_500, 1: 3_000, 2: 3_000, 3: 3_000}) == 1.0
+    assert hot_partition._ratio(load, {0: 19_400, 1: 50, 2: 25, 3: 25}) == pytest.approx(25 / 3_000)
