@@ -12,6 +12,7 @@ from portable_config import translate
 
 TIMEOUT_S = 30.0
 _NOT_YET = (  # what a broker says that does not know yet what the controller has decided
+    "_NOENT",  # librdkafka's own word when its cached metadata shows no leader for any partition
     "NOT_LEADER_FOR_PARTITION",
     "LEADER_NOT_AVAILABLE",
     "REPLICA_NOT_AVAILABLE",
@@ -72,8 +73,15 @@ class AdminRole(Client):
         return {"brokers": sorted(metadata.brokers), "controller": metadata.controller_id}
 
     def op_end_offsets(self, command: Command) -> dict[str, Any]:
-        """Offset after the last record of each partition, stable ones and others alike."""
+        """Offset after the last record of each partition, stable ones and others alike.
+
+        librdkafka keeps a partition without a leader in its metadata cache for
+        metadata.max.age.ms and then refuses without asking a broker again, so metadata is
+        fetched first (rd_kafka_topic_partition_list_get_leaders in its rdkafka_partition.c).
+        """
         wanted = partitions_of(command)
+        for topic in {p.topic for p in wanted}:
+            self.native.list_topics(topic, TIMEOUT_S)
         futures = self.native.list_offsets({p: OffsetSpec.latest() for p in wanted})
         found = [
             TopicPartition(p.topic, p.partition, future.result(TIMEOUT_S).offset)
