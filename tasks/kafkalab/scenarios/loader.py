@@ -58,6 +58,7 @@ def load_scenario(path: Path, profile: str = "smoke") -> Scenario:
     _check_names(path, "metrics", raw.get("metrics", []), METRICS)
     profiles = raw.get("profiles", {})
     _check_names(path, "profiles", profiles, PROFILES)
+    own = dict(profiles.get(profile, {}))
     scenario = Scenario(
         id=raw["id"],
         title=raw["title"],
@@ -68,9 +69,9 @@ def load_scenario(path: Path, profile: str = "smoke") -> Scenario:
         metrics=tuple(raw.get("metrics", ())),
         load=raw["load"],
         needs=tuple(raw.get("needs", ())),
-        seconds_max=int(raw.get("seconds_max", 120)),
+        seconds_max=int(own.pop("seconds_max", raw.get("seconds_max", 120))),
     )
-    return scenario.with_load(profiles.get(profile, {}))
+    return scenario.with_load(own)
 
 
 def catalogue(profile: str = "smoke", folder: Path = FOLDER / "catalogue") -> dict[str, Scenario]:

@@ -53,10 +53,10 @@ def drive(lab: Lab, load: Load) -> Driven:
         if found is None:
             raise DriverError(f"{name}: the consuming loop measured no latency; see {driver.log}.")
         values = {f"latency_ms_{p}": getattr(found, p) for p in ("p50", "p95", "p99", "p999")}
-        done = paired.ended(lab, driver, consumer, pair.consumed, **values)
+        done = paired.ended(lab, driver, consumer, [pair.consumed], **values)
         return dataclasses.replace(done, claims=loops.accounting(pair))
 
-    trials, verdict = paired.run(lab, load, trial, COMPARED, together=True)
+    trials, verdict = paired.run(lab, load, paired.together(lab, trial), COMPARED)
     accounts = zip(*(trial.claims for trial in trials.ours), strict=True)
     return paired.driven(trials, {}, verdict, *(worst(claims) for claims in accounts))
 

@@ -1,12 +1,15 @@
 """How fast a build produces (P02) and how fast it reads a backlog (P03), in pairs.
 
 What is driven: closed loops, as fast as the client takes them, after its connections are up. Both
-builds take turns; see paired.py for the frame and for what is claimed.
+builds take turns; see paired.py for the frame and for what is claimed. A consuming process reads
+the whole backlog in each of its turns.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from kafkalab.workloads import loops, paired, roles
 from kafkalab.workloads.lab import Driven, Lab, Workload
@@ -28,7 +31,8 @@ class ProduceLoad:
 
     record_bytes: int
     partitions: int
-    trial_s: float
+    trial_s: float  # of each build, all turns together
+    turns: int
     pairs_min: int
     pairs_max: int
 
@@ -40,25 +44,61 @@ class ConsumeLoad:
     records: int
     record_bytes: int
     partitions: int
+    turns: int  # each reads all records
     pairs_min: int
     pairs_max: int
+
+
+class _Producer:
+    """A producing process: its turns share the trial's time."""
+
+    def __init__(self, lab: Lab, load: ProduceLoad, topic: str, subject: str, name: str) -> None:
+        self._lab, self._load, self._topic = lab, load, topic
+        self._driver = lab.driver(name, subject)
+        self._client = lab.client(self._driver, name)
+        self._client.open("producer", {"acks": -1, "idempotence": True, "linger_ms": 5})
+        # Connections, metadata and producer id first: they are not what is measured here.
+        first = [(p, v, 64) for p, v in enumerate(lab.values(load.partitions))]
+        self._client.send(topic, first)
+
+    def turn(self) -> loops.Totals:
+        seconds = self._load.trial_s / self._load.turns
+        looping = loops.produce_loop(
+            self._client, self._topic, size=self._load.record_bytes, duration_s=seconds
+        )
+        return loops.totals(self._lab, looping, seconds + 60)
+
+    def end(self, turns: Sequence[loops.Totals]) -> paired.Trial:
+        found = {PRODUCED: paired.rate(turns)}
+        return paired.ended(self._lab, self._driver, self._client, turns, **found)
+
+
+class _Consumer:
+    """A consuming process: each turn reads the backlog from its start."""
+
+    def __init__(self, lab: Lab, load: ConsumeLoad, topic: str, subject: str, name: str) -> None:
+        self._lab, self._load, self._topic = lab, load, topic
+        self._driver = lab.driver(name, subject)
+        self._client = lab.client(self._driver, name)
+        config = {"group": f"{topic}-{name}", "auto_commit": False}
+        options = PREFETCH.get(self._driver.hello["driver"])
+        self._client.open("consumer", config, options=options)
+
+    def turn(self) -> loops.Totals:
+        self._client.assign([(self._topic, p, 0) for p in range(self._load.partitions)])
+        reading = loops.consume_loop(self._client, duration_s=60, max_records=self._load.records)
+        return loops.totals(self._lab, reading, 90)
+
+    def end(self, turns: Sequence[loops.Totals]) -> paired.Trial:
+        found = {CONSUMED: paired.rate(turns)}
+        return paired.ended(self._lab, self._driver, self._client, turns, **found)
 
 
 def drive_produce(lab: Lab, load: ProduceLoad) -> Driven:
     """Closed-loop produce."""
     topic = lab.topic("produce", load.partitions, {"retention.bytes": "100000000"})
-
-    def trial(subject: str, name: str) -> paired.Trial:
-        driver = lab.driver(name, subject)
-        client = lab.client(driver, name)
-        client.open("producer", {"acks": -1, "idempotence": True, "linger_ms": 5})
-        # Connections, metadata and producer id first: they are not what is measured here.
-        client.send(topic, [(p, v, 64) for p, v in enumerate(lab.values(load.partitions))])
-        future = loops.produce_loop(client, topic, size=load.record_bytes, duration_s=load.trial_s)
-        done = loops.totals(lab, future, load.trial_s + 60)
-        return paired.ended(lab, driver, client, done, **{PRODUCED: done.rate})
-
-    trials, verdict = paired.run(lab, load, trial, [PRODUCED], together=False)
+    race = paired.in_turns(partial(_Producer, lab, load, topic), load.turns)
+    trials, verdict = paired.run(lab, load, race, [PRODUCED])
     return paired.driven(trials, {}, verdict)
 
 
@@ -70,23 +110,14 @@ def drive_consume(lab: Lab, load: ConsumeLoad) -> Driven:
     producer = lab.client(writer, "backlog")
     producer.open("producer", {"acks": -1, "idempotence": True, "linger_ms": 5})
     future = loops.produce_loop(
-        producer, topic, size=load.record_bytes, duration_s=120, max_records=load.records
+        producer, topic, size=load.record_bytes, duration_s=120, max_records=2 * load.records
     )
     loops.totals(lab, future, 180)
     roles.close(lab, [producer])
     lab.host.stop(writer)
 
-    def trial(subject: str, name: str) -> paired.Trial:
-        driver = lab.driver(name, subject)
-        client = lab.client(driver, name)
-        config = {"group": f"{topic}-{name}", "auto_commit": False}
-        client.open("consumer", config, options=PREFETCH.get(driver.hello["driver"]))
-        client.assign([(topic, p, 0) for p in range(load.partitions)])
-        reading = loops.consume_loop(client, duration_s=60, max_records=load.records)
-        done = loops.totals(lab, reading, 90)
-        return paired.ended(lab, driver, client, done, **{CONSUMED: done.rate})
-
-    trials, verdict = paired.run(lab, load, trial, [CONSUMED], together=False)
+    race = paired.in_turns(partial(_Consumer, lab, load, topic), load.turns)
+    trials, verdict = paired.run(lab, load, race, [CONSUMED])
     return paired.driven(trials, {}, verdict)
 
 

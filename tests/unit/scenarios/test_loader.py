@@ -55,6 +55,22 @@ def test_a_profile_overrides_the_load(tmp_path):
     assert loader.load_scenario(path, "nightly").load["records"] == 100
 
 
+def test_a_profile_overrides_the_time_for_it(tmp_path):
+    path = write(tmp_path, profiles={"nightly": {"records": 100, "seconds_max": 600}})
+    assert loader.load_scenario(path, "smoke").seconds_max == 120
+    nightly = loader.load_scenario(path, "nightly")
+    assert (nightly.seconds_max, nightly.load["records"]) == (600, 100)
+
+
+@pytest.mark.parametrize("profile", loader.PROFILES)
+def test_every_load_leaves_time_to_start_and_to_drain(profile):
+    for scenario in loader.catalogue(profile).values():
+        load = scenario.load
+        at_once = 1 if scenario.workload == "paired_latency" else 2
+        pairs_s = load.get("pairs_max", 0) * load.get("trial_s", 0) * at_once
+        assert load.get("duration_s", 0) + pairs_s + 30 < scenario.seconds_max, scenario.id
+
+
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
