@@ -90,7 +90,12 @@ def try_command(
 @app.command("check")
 def check_command(
     history: Annotated[str, typer.Argument(help="A history.parquet.")],
-    claims: Annotated[str, typer.Option(help="Comma-separated; default: all.")] = "",
+    claims: Annotated[
+        str,
+        typer.Option(
+            help="Comma-separated; default: those of the verdict.json beside it, else all."
+        ),
+    ] = "",
     json_output: Json = False,
 ) -> None:
     """Judge a recorded history."""
