@@ -141,6 +141,23 @@ def test_parameters_are_refused_before_anything_starts(lab: Lab) -> None:
     assert not lab.calls_file.exists()
 
 
+def test_a_baseline_is_asked_for_with_parameters_of_its_own(lab: Lab) -> None:
+    lab.calls_file.unlink(missing_ok=True)
+    # It has no parameter for the engine: without a daemon it takes the process, as the stub needs.
+    env = {**lab.env, "STUB_RED": "{}", "DOCKER_HOST": "unix:///nowhere/docker.sock"}
+    texts = {"run": ["r1"], "accepted_by": ["ann"], "why": ["a = b"]}
+    completed = dag_test("kafka_baseline", {}, lab.events.append, env, texts)
+    assert completed.exit_code is ExitCode.PASS
+    assert json.loads(lab.calls_file.read_text())[1:] == [
+        "baseline", "--run=r1", "--lane=", "--accepted-by=ann", "--why=a = b",
+    ]  # fmt: skip
+    refused = {**env, "STUB_RED": json.dumps({"baseline": 2})}
+    completed = dag_test("kafka_baseline", {}, lab.events.append, refused, texts)
+    assert completed.exit_code is ExitCode.USAGE
+    with pytest.raises(UsageError, match=r"option --seed\): unknown; accepted are run, lane"):
+        dag_test("kafka_baseline", {"seed": 7}, lab.events.append, env, texts)
+
+
 def test_an_interrupt_takes_the_cluster_down_and_leaves_nothing(lab: Lab) -> None:
     lab.calls_file.unlink(missing_ok=True)
     code = (
