@@ -6,8 +6,9 @@ answers for it. Who and why is kept in the lane's history for good.
 **Trigger** By hand. `run` is the run whose report holds the proposal; `lane` picks one of its
 lanes, empty takes all.
 
-**How to read red** Nothing was changed. The run proposes nothing for that lane, or somebody else
-accepted another envelope meanwhile; the log says which.
+**How to read red** Nothing was changed for the lane that the log names: the run has a broken claim
+or too little evidence, it proposes nothing for that lane, or somebody else accepted another
+envelope meanwhile; the log says which.
 
 **Owner** kafkalab
 """

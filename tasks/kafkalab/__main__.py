@@ -26,11 +26,18 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+_ENGINES = "auto, process or docker."
+_SEED = "0: draw one and print it."
+
 Subjects = Annotated[list[str] | None, typer.Option("--subject", help="NAME@VERSION, repeatable.")]
 Scenarios = Annotated[list[str] | None, typer.Option("--scenario", help="Such as C01, repeatable.")]
 Brokers = Annotated[list[str] | None, typer.Option("--broker", help="oldest, pinned or newest.")]
-EngineName = Annotated[str, typer.Option("--engine", help="auto, process or docker.")]
-Seed = Annotated[int, typer.Option("--seed", help="0: draw one and print it.")]
+EngineName = Annotated[str, typer.Option("--engine", help=_ENGINES)]
+Seed = Annotated[int, typer.Option("--seed", help=_SEED)]
+Params = Annotated[
+    list[str] | None,
+    typer.Option("--param", metavar="KEY=VALUE", help="Any other parameter of it, repeatable."),
+]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
 RunUri = Annotated[str, typer.Option("--run", help="URI of the run in the store.")]
 Attempt = Annotated[int, typer.Option("--attempt", min=1)]
@@ -42,21 +49,23 @@ def run_command(
     subject: Subjects = None,
     scenario: Scenarios = None,
     broker: Brokers = None,
-    engine: EngineName = "auto",
-    seed: Seed = 0,
+    engine: Annotated[str | None, typer.Option(help=f"{_ENGINES} Default: auto.")] = None,
+    seed: Annotated[int | None, typer.Option(help=f"{_SEED} Default: 0.")] = None,
+    param: Params = None,
     json_output: Json = False,
 ) -> None:
     """Execute a DAG through Airflow on this host, live, and end with its verdict."""
     from kafkalab.cli import run
 
-    params = {
-        "subjects": subject or [],
-        "scenarios": scenario or [],
-        "brokers": broker or [],
+    options = {
+        "subjects": subject,
+        "scenarios": scenario,
+        "brokers": broker,
         "engine": engine,
         "seed": seed,
     }
-    _exit(run.run(dag, params, json_output))
+    given = {name: value for name, value in options.items() if value not in (None, [])}
+    _exit(run.run(dag, given, param or [], json_output))
 
 
 @app.command("try")
@@ -81,7 +90,12 @@ def try_command(
 @app.command("check")
 def check_command(
     history: Annotated[str, typer.Argument(help="A history.parquet.")],
-    claims: Annotated[str, typer.Option(help="Comma-separated; default: all.")] = "",
+    claims: Annotated[
+        str,
+        typer.Option(
+            help="Comma-separated; default: those of the verdict.json beside it, else all."
+        ),
+    ] = "",
     json_output: Json = False,
 ) -> None:
     """Judge a recorded history."""

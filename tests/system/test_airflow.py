@@ -9,14 +9,12 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
-from kafkalab.artifacts import server
-from kafkalab.artifacts.store import Store
 from kafkalab.model.errors import ExitCode, UsageError
 from kafkalab.model.verdict import Outcome
 from kafkalab.orchestration import service
@@ -24,19 +22,18 @@ from kafkalab.orchestration.dagrun import CompletedRun, Event, dag_test
 
 pytestmark = pytest.mark.system
 
-STUB = Path(__file__).resolve().parents[1] / "dags" / "stub_step.py"
 CELL = "-confluent-kafka-2.16.1-kafka-3.9.2"
 
 
 class Lab:
     """A home of its own with a store, and steps that do as they are told."""
 
-    def __init__(self, folder: Path, endpoint: server.StoreEndpoint) -> None:
-        self.calls_file = folder / "calls"
+    def __init__(self, place: Any) -> None:
+        self.calls_file: Path = place.folder / "calls"
         self.events: list[Event] = []
         self.env = {
-            **endpoint.env(),
-            "KAFKALAB_STEP_COMMAND": f"{sys.executable} {STUB}",
+            **place.endpoint.env(),
+            "KAFKALAB_STEP_COMMAND": f"{sys.executable} {place.stub}",
             "STUB_CALLS": str(self.calls_file),
         }
 
@@ -60,20 +57,8 @@ def _called(arguments: list[str]) -> str:
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    folder = tmp_path_factory.mktemp("airflow")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("KAFKALAB_HOME", str(folder / "home"))
-        for name in ("KAFKALAB_S3_ENDPOINT", "KAFKALAB_S3_PORT", "KAFKALAB_S3_BUCKET"):
-            patch.delenv(name, raising=False)
-        with server.serving("tests") as endpoint:
-            made = Store(
-                endpoint.endpoint, endpoint.bucket, endpoint.access_key, endpoint.secret_key
-            )
-            made.create_bucket()
-            for name, value in endpoint.env().items():
-                patch.setenv(name, value)
-            yield Lab(folder, endpoint)
+def lab(place: Any) -> Lab:
+    return Lab(place)
 
 
 @pytest.fixture(scope="module")
@@ -154,6 +139,23 @@ def test_parameters_are_refused_before_anything_starts(lab: Lab) -> None:
     with pytest.raises(UsageError, match="parameter sed: unknown; accepted are"):
         lab.run({"sed": 7})
     assert not lab.calls_file.exists()
+
+
+def test_a_baseline_is_asked_for_with_parameters_of_its_own(lab: Lab) -> None:
+    lab.calls_file.unlink(missing_ok=True)
+    # It has no parameter for the engine: without a daemon it takes the process, as the stub needs.
+    env = {**lab.env, "STUB_RED": "{}", "DOCKER_HOST": "unix:///nowhere/docker.sock"}
+    texts = {"run": ["r1"], "accepted_by": ["ann"], "why": ["a = b"]}
+    completed = dag_test("kafka_baseline", {}, lab.events.append, env, texts)
+    assert completed.exit_code is ExitCode.PASS
+    assert json.loads(lab.calls_file.read_text())[1:] == [
+        "baseline", "--run=r1", "--lane=", "--accepted-by=ann", "--why=a = b",
+    ]  # fmt: skip
+    refused = {**env, "STUB_RED": json.dumps({"baseline": 2})}
+    completed = dag_test("kafka_baseline", {}, lab.events.append, refused, texts)
+    assert completed.exit_code is ExitCode.USAGE
+    with pytest.raises(UsageError, match=r"option --seed\): unknown; accepted are run, lane"):
+        dag_test("kafka_baseline", {"seed": 7}, lab.events.append, env, texts)
 
 
 def test_an_interrupt_takes_the_cluster_down_and_leaves_nothing(lab: Lab) -> None:

@@ -16,47 +16,30 @@ import httpx
 import psutil
 import pytest
 
-from kafkalab.artifacts import server
-from kafkalab.artifacts.store import Store
 from kafkalab.notify.webhook import BODY_BYTES_MAX, sign
 from kafkalab.orchestration import home, service
 
 pytestmark = pytest.mark.system
 
 HERE = Path(__file__).resolve().parent
-STUB = HERE.parent / "dags" / "stub_step.py"
 SECRET = b"a secret for tests"
 SHA = "6113728f27ae82c7b1a177c8d03f9e96e0adf246"
 
 
 @pytest.fixture(scope="module")
-def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+def airflow(place: Any) -> Iterator[httpx.Client]:
     """Airflow as `up` starts it, logged in; afterwards nothing of it may be left."""
-    folder = tmp_path_factory.mktemp("webhook")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("KAFKALAB_HOME", str(folder / "home"))
-        for name in ("KAFKALAB_S3_ENDPOINT", "KAFKALAB_S3_PORT", "KAFKALAB_S3_BUCKET"):
-            patch.delenv(name, raising=False)
-        with server.serving("tests") as endpoint:
-            made = Store(
-                endpoint.endpoint, endpoint.bucket, endpoint.access_key, endpoint.secret_key
-            )
-            made.create_bucket()
-            patch.setenv("KAFKALAB_STEP_COMMAND", f"{sys.executable} {STUB}")
-            patch.setenv("KAFKALAB_WEBHOOK_SECRET", SECRET.decode())
-            patch.setenv(
-                "KAFKALAB_WEBHOOK_SUBJECTS", '{"octo-org/client": "confluent-kafka@pinned"}'
-            )
-            patch.setenv("STUB_CALLS", str(folder / "calls"))
-            for name, value in endpoint.env().items():
-                patch.setenv(name, value)
-            up = _up_in_a_process_that_ends()
-            try:
-                yield _logged_in(up)
-            finally:
-                assert service.down()
-                assert service.running() is None
-                assert _airflows(str(home.folder())) == []
+    place.patch.setenv("KAFKALAB_STEP_COMMAND", f"{sys.executable} {place.stub}")
+    place.patch.setenv("KAFKALAB_WEBHOOK_SECRET", SECRET.decode())
+    place.patch.setenv("KAFKALAB_WEBHOOK_SUBJECTS", '{"octo-org/client": "confluent-kafka@pinned"}')
+    place.patch.setenv("STUB_CALLS", str(place.folder / "calls"))
+    up = _up_in_a_process_that_ends()
+    try:
+        yield _logged_in(up)
+    finally:
+        assert service.down()
+        assert service.running() is None
+        assert _airflows(str(home.folder())) == []
 
 
 def _up_in_a_process_that_ends() -> service.Service:

@@ -45,7 +45,9 @@ def current(store: Store, lane: Lane) -> Current | None:
     return Current(envelope, found.etag if found else "") if envelope else None
 
 
-def accept(store: Store, proposal: Envelope, who: str, why: str) -> Envelope:
+def accept(
+    store: Store, proposal: Envelope, who: str, why: str, *, number: int | None = None
+) -> Envelope:
     """Put a proposed envelope in force, under the next number, which it returns.
 
     Args:
@@ -53,30 +55,38 @@ def accept(store: Store, proposal: Envelope, who: str, why: str) -> Envelope:
         proposal: its lane, bounds and runs; number, acceptor and time are set here.
         who: person or job that accepts.
         why: the reason, for whoever reads the history.
+        number: the one that the proposal was checked for; None: whatever comes next.
 
     Raises:
         UsageError: no who, no why, no bounds, or bounds that nothing or anything can meet.
-        Conflict: someone else accepted an envelope for this lane at the same time.
+        Conflict: someone else accepted an envelope for this lane at the same time, or since it
+            was checked.
         StoreError: the store failed.
     """
     _check(proposal, who, why)
     lane = proposal.lane
     before = current(store, lane)
-    number = before.envelope.number + 1 if before else 1
+    following = before.envelope.number + 1 if before else 1
+    if number not in (None, following):
+        raise Conflict(
+            f"baseline {lane}: expected to accept number {number}, found that {following} is next: "
+            "the lane has moved on. Yours was not stored. Run the gate again, and accept what it "
+            "then proposes."
+        )
     accepted = replace(
         proposal,
-        number=number,
+        number=following,
         accepted_by=who.strip(),
         why=why.strip(),
         accepted_at=datetime.now(UTC).isoformat(timespec="microseconds"),
     )
     try:
-        store.put_if(keys.baseline_entry(lane, number), to_json(accepted.to_dict()), None)
+        store.put_if(keys.baseline_entry(lane, following), to_json(accepted.to_dict()), None)
     except Conflict as error:
         winner = current(store, lane)
         by = f"{winner.envelope.accepted_by}: {winner.envelope.why}" if winner else "someone else"
         raise Conflict(
-            f"baseline {lane}: number {number} was accepted at the same time by {by}. Yours was "
+            f"baseline {lane}: number {following} was accepted at the same time by {by}. Yours was "
             "not stored. Look at the new baseline, and accept again if yours should replace it."
         ) from error
     _follow(store, accepted)

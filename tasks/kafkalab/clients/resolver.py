@@ -56,25 +56,19 @@ def resolve_client(subject: Subject, pins: Pins, engine: str) -> DriverLaunch:
     return _LAUNCHERS[subject.name](resolved, pins)
 
 
-def needs(folder: Path, file: str) -> tuple[str, ...]:
-    """The lines of a driver's list of what it needs, without comments."""
-    lines = (folder / file).read_text(encoding="utf-8").splitlines()
-    return tuple(line.strip() for line in lines if line.strip() and not line.startswith("#"))
-
-
 def _confluent(subject: Subject, pins: Pins) -> DriverLaunch:
     driver = _driver_file(subject, pins)
     if _installed("confluent-kafka") == subject.version:
         python = Path(sys.executable)
     else:
         client = f"confluent-kafka=={subject.version}"
-        python = venv.python_with(client, needs(driver.parent, "requirements.txt"))
+        python = venv.python_with(client, pins.needs(driver.parent / "requirements.txt"))
     return DriverLaunch(subject, (str(python), str(driver)))
 
 
 def _kafka_clients(subject: Subject, pins: Pins) -> DriverLaunch:
     source = _driver_file(subject, pins).parent
-    libraries = needs(source, "libraries.txt")
+    libraries = pins.needs(source / "libraries.txt")
     # Compiled against the pinned version whatever runs: one set of classes, as in the image.
     pinned = f"org.apache.kafka:kafka-clients:{pins.clients[subject.name]['pinned']}"
     classes = maven.compile_java(source, maven.resolve([pinned, *libraries]))

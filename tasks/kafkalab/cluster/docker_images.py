@@ -226,12 +226,8 @@ def _client_kafka_clients(version: str) -> list[Entry]:
     return [*_jre(), *jars, Entry(classes, "classes")]
 
 
-def _needs(client: str, file: str) -> list[str]:
-    """What a driver needs beside its client, as its folder says; comments left out."""
-    lines = (
-        (paths.root() / "docker/clients" / client / file).read_text(encoding="utf-8").splitlines()
-    )
-    return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+def _needs(client: str, file: str) -> tuple[str, ...]:
+    return pins.load().needs(paths.root() / "docker/clients" / client / file)
 
 
 RECIPES: dict[str, Recipe] = {

@@ -8,9 +8,10 @@ files.
 
 from __future__ import annotations
 
+from kafkalab.runtime import pins
+
 MAIN = "kafka.Kafka"
 FORMAT_MAIN = "kafka.tools.StorageTool"
-SLF4J = "org.slf4j:slf4j-simple:1.7.36"
 
 _LOGGING = {
     "defaultLogLevel": "info",
@@ -24,7 +25,7 @@ _LOGGING = {
 
 def coordinates(version: str) -> tuple[str, ...]:
     """Maven coordinates of a whole broker."""
-    return (f"org.apache.kafka:kafka_2.13:{version}", SLF4J)
+    return (f"org.apache.kafka:kafka_2.13:{version}", pins.load().artifacts["slf4j"])
 
 
 def jvm_options(heap_mb: int) -> tuple[str, ...]:

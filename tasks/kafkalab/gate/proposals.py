@@ -18,6 +18,7 @@ from datetime import datetime
 from kafkalab.gate.envelopes import is_gated, lane_of, usable, worsened
 from kafkalab.gate.frames import finite
 from kafkalab.model.errors import UsageError
+from kafkalab.model.gate import GateResult
 from kafkalab.model.metric import METRICS
 from kafkalab.model.run import Bound, Envelope, Lane, Run
 from kafkalab.model.verdict import CellVerdict, Outcome
@@ -86,6 +87,23 @@ def accept(
     )
     check_acceptance(accepted, current)
     return accepted
+
+
+def check_run(result: GateResult) -> None:
+    """Raise a `UsageError` unless this run may become a baseline.
+
+    A run that is red only because metrics are outside their envelope may: that is how a wanted
+    change gets in, and whoever accepts it says why. A broken claim or missing evidence is never a
+    baseline, whichever cell it was in: the run as a whole was not what it should be.
+    """
+    red = [f for f in result.failures if f.kind != "envelope"]
+    if not red and (result.outcome is Outcome.PASS or result.failures):
+        return
+    first = f": {red[0].scenario} {red[0].name}: {red[0].summary}" if red else f": {result.summary}"
+    raise UsageError(
+        f"run {result.run_id}: expected a run that passed, or whose only failures are metrics "
+        f"outside their envelope; found {result.outcome}{first}. Accept a run without them."
+    )
 
 
 def check_acceptance(envelope: Envelope, current: Envelope | None) -> None:

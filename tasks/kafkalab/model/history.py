@@ -37,7 +37,9 @@ client: a crash by design.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 SCHEMA_VERSION = 1
 
@@ -98,3 +100,8 @@ class CheckContext:
     fairness_ratio_min: float = 0.0  # B04: least share of the mean; 0 switches the claim off
     measured_partitions: tuple[str, ...] = ()  # partitions that fairness looks at; empty: all
     evidence_max: int = 20  # findings kept per claim
+
+    @classmethod
+    def from_dict(cls, raw: Mapping[str, Any]) -> CheckContext:
+        """Inverse of `dataclasses.asdict` after a JSON round trip."""
+        return cls(**{**raw, "measured_partitions": tuple(raw["measured_partitions"])})

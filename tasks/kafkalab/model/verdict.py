@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from kafkalab.model.errors import ExitCode
+from kafkalab.model.history import CheckContext
 
 
 class Outcome(StrEnum):
@@ -98,6 +99,8 @@ class CellVerdict:
     reason: str = ""  # why the cell is unknown although its claims would not say so
     replay: str = ""  # the one command that repeats this cell
     series: Mapping[str, Any] = field(default_factory=dict)  # name → artifact key, for the report
+    history_claims: tuple[str, ...] = ()  # judged on the history, the others on loops or series
+    context: CheckContext | None = None  # what they were judged with; None: not recorded
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON-ready form."""
@@ -121,4 +124,6 @@ class CellVerdict:
             reason=raw.get("reason", ""),
             replay=raw.get("replay", ""),
             series=dict(raw.get("series", {})),
+            history_claims=tuple(raw.get("history_claims", ())),
+            context=CheckContext.from_dict(raw["context"]) if raw.get("context") else None,
         )

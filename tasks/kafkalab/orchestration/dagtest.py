@@ -6,7 +6,6 @@ never runs anything when the parameters do not fit, and after SIGINT nothing but
 
 from __future__ import annotations
 
-import copy
 import json
 import signal
 import sys
@@ -14,10 +13,10 @@ from typing import Any
 
 from airflow.dag_processing.dagbag import DagBag
 from airflow.listeners import hookimpl
-from airflow.sdk.exceptions import ParamValidationError
 from airflow.sdk.listener import get_listener_manager
 
-from kafkalab.orchestration import step
+from kafkalab.model.errors import UsageError
+from kafkalab.orchestration import request, step
 
 
 def _say(kind: str, **fields: Any) -> None:
@@ -57,19 +56,6 @@ def _cell(task_instance: Any) -> str:
     return str(getattr(task_instance.task, "cell", "") or "")
 
 
-def _checked(dag: Any, conf: dict[str, Any]) -> str:
-    """Why the parameters are refused; empty when they fit."""
-    if unknown := sorted(set(conf) - set(dag.params)):
-        return f"parameter {unknown[0]}: unknown; accepted are {', '.join(dag.params)}."
-    params = copy.deepcopy(dag.params)
-    try:
-        params.update(conf)
-        params.validate()
-    except ParamValidationError as error:
-        return f"parameters: {error}"
-    return ""
-
-
 def _result(run: Any) -> dict[str, Any]:
     """State of the run and of all its tasks, with what the steps said."""
     from airflow.models.xcom import XComModel
@@ -99,15 +85,17 @@ def _end(ti: Any, said: dict[tuple[str, int], dict[str, Any]]) -> dict[str, Any]
     }
 
 
-def main(dag_file: str, conf: dict[str, Any]) -> int:
+def main(dag_file: str, options: dict[str, Any], texts: dict[str, list[str]]) -> int:
     """Run the DAG of this file; 2 when it cannot be run as asked."""
     bag = DagBag(dag_file)
     if not bag.dags:
         _say("refused", text=f"{dag_file}: {'; '.join(bag.import_errors.values()) or 'no DAG'}")
         return 2
     dag = next(iter(bag.dags.values()))
-    if reason := _checked(dag, conf):
-        _say("refused", text=reason)
+    try:
+        conf = request.conf(dag.params, options, texts)
+    except UsageError as error:
+        _say("refused", text=str(error))
         return 2
     signal.signal(signal.SIGINT, lambda *_: step.stop())
     get_listener_manager().add_listener(TaskEvents())
@@ -116,4 +104,4 @@ def main(dag_file: str, conf: dict[str, Any]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], json.loads(sys.argv[2])))
+    sys.exit(main(sys.argv[1], json.loads(sys.argv[2]), json.loads(sys.argv[3])))

@@ -32,6 +32,23 @@ class Pins:
             raise UsageError(f"unknown client or broker '{subject.name}': known are {known}.")
         return Subject(subject.name, table.get(subject.version, subject.version))
 
+    def needs(self, path: Path) -> tuple[str, ...]:
+        """What a driver needs beside its client, as a list in its folder says.
+
+        Args:
+            path: one requirement a line, `#` for comments. A line that is a name under [artifacts]
+                stands for its coordinates, so that what several programs use is pinned once.
+
+        Raises:
+            UsageError: the list cannot be read.
+        """
+        try:
+            lines = path.read_text(encoding="utf-8").splitlines()
+        except OSError as error:
+            raise UsageError(f"{path}: expected what the driver needs: {error}.") from error
+        wanted = (line.strip() for line in lines if line.strip() and not line.startswith("#"))
+        return tuple(self.artifacts.get(line, line) for line in wanted)
+
 
 @cache
 def load(path: Path | None = None) -> Pins:

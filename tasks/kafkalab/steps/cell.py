@@ -25,7 +25,7 @@ from kafkalab.steps import evidence
 from kafkalab.steps.clusters import cluster_of
 from kafkalab.steps.frame import StepContext, StepResult, require_cell
 from kafkalab.steps.host import EngineHost
-from kafkalab.workloads import judging
+from kafkalab.workloads import judging, roles
 from kafkalab.workloads.lab import Driven, Lab
 from kafkalab.workloads.recorder import Recorder
 from kafkalab.workloads.registry import workload_named
@@ -122,11 +122,11 @@ def baseline_of(client: str) -> str:
 def _judge(
     cell: Cell, scenario: Scenario, engine: str, outcome: _Outcome, lab: Lab, table: pa.Table
 ) -> CellVerdict:
-    claims = judging.claims(scenario, table, outcome.driven, outcome.crashes)
+    driven = outcome.driven or Driven(roles.context())
+    claims = judging.claims(scenario, table, driven, outcome.crashes)
     outcomes = [claim.outcome for claim in claims]
     if outcome.reason:
         outcomes.append(Outcome.UNKNOWN)
-    driven = outcome.driven
     return CellVerdict(
         scenario=cell.scenario,
         clients=outcome.clients,
@@ -136,12 +136,11 @@ def _judge(
         outcome=merge(outcomes),
         seconds=round(time.monotonic() - outcome.started, 3),
         claims=claims,
-        metrics={
-            **evidence.metrics(table, lab.readings, scenario),
-            **(driven.metrics if driven else {}),
-        },
-        samples={"rows": table.num_rows, **(driven.samples if driven else {})},
+        metrics={**evidence.metrics(table, lab.readings, scenario), **driven.metrics},
+        samples={"rows": table.num_rows, **driven.samples},
         reason=outcome.reason,
+        history_claims=judging.history_claims(scenario, driven, outcome.crashes),
+        context=driven.context,
     )
 
 

@@ -14,7 +14,6 @@ import pyarrow as pa
 from kafkalab.checkers import compose, history
 from kafkalab.model.scenario import Scenario
 from kafkalab.model.verdict import ClaimVerdict
-from kafkalab.workloads import roles
 from kafkalab.workloads.lab import Driven
 from kafkalab.workloads.recorder import Recorder
 
@@ -24,13 +23,20 @@ def history_table(recorder: Recorder) -> pa.Table:
     return history.table(recorder.rows())
 
 
+def history_claims(
+    scenario: Scenario, driven: Driven, crashes: Iterable[ClaimVerdict]
+) -> tuple[str, ...]:
+    """The claims of the scenario that are left for the history, in its order."""
+    given = {claim.claim for claim in (*driven.claims, *crashes)}
+    return tuple(name for name in scenario.claims if name not in given)
+
+
 def claims(
-    scenario: Scenario, table: pa.Table, driven: Driven | None, crashes: Iterable[ClaimVerdict]
+    scenario: Scenario, table: pa.Table, driven: Driven, crashes: Iterable[ClaimVerdict]
 ) -> tuple[ClaimVerdict, ...]:
     """One verdict per claim of the scenario, in its order, then what nobody asked for (crashes)."""
-    done = driven or Driven(roles.context())
-    given = {claim.claim: claim for claim in (*done.claims, *crashes)}
-    rest = [name for name in scenario.claims if name not in given]
-    found = (*given.values(), *compose.judge(table, rest, done.context))
+    given = {claim.claim: claim for claim in (*driven.claims, *crashes)}
+    rest = history_claims(scenario, driven, given.values())
+    found = (*given.values(), *compose.judge(table, rest, driven.context))
     place = {name: index for index, name in enumerate(scenario.claims)}
     return tuple(sorted(found, key=lambda claim: place.get(claim.claim, len(place))))

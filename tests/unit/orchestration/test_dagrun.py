@@ -40,6 +40,23 @@ def test_a_request_that_cannot_be_is_a_usage_error() -> None:
     assert run("failed", plan=("", 2)).exit_code is ExitCode.USAGE
 
 
+@pytest.mark.parametrize(
+    ("completed", "code"),
+    [
+        (run(baseline=("pass", 0)), ExitCode.PASS),
+        (run("failed", baseline=("", 2)), ExitCode.USAGE),
+        (run("failed", baseline=("", 3)), ExitCode.UNKNOWN),
+        (run("failed", baseline=("", None)), ExitCode.UNKNOWN),
+        (run("failed", baseline=("pass", 0)), ExitCode.UNKNOWN),
+        (run("success", baseline=("pass", 1)), ExitCode.UNKNOWN),
+        (run(), ExitCode.UNKNOWN),
+    ],
+)
+def test_without_a_plan_the_steps_decide(completed: CompletedRun, code: ExitCode) -> None:
+    assert not completed.plans
+    assert completed.exit_code is code
+
+
 def test_the_run_is_where_plan_wrote_it() -> None:
     assert run(plan=("pass", 0)).run_uri == "s3://b/r"
     assert run().run_uri == ""

@@ -1,0 +1,138 @@
+"""`kafkalab check` gives the answer that the cell gave, or says what it did instead."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import pyarrow.parquet as pq
+import pytest
+
+from kafkalab.checkers import history
+from kafkalab.checkers.registry import CHECKERS
+from kafkalab.cli import check
+from kafkalab.model.errors import ExitCode, UsageError
+from kafkalab.model.history import Row
+from kafkalab.model.scenario import Cell, Scenario
+from kafkalab.model.verdict import ClaimVerdict, Outcome
+from kafkalab.steps import cell, evidence
+from kafkalab.workloads import roles
+from kafkalab.workloads.lab import Driven
+
+MS = 1_000_000
+CLAIMS = ("commit-ahead", "commit-regression", "delivered-twice", "lost-write", "leak", "unseen")
+GROUP = json.dumps({"role": "consumer", "config": {"group": "g", "offset_reset": "earliest"}})
+
+
+def committed_then_killed():
+    """c0 reads two records, commits the first and is killed; c1 goes on at the second."""
+    steps = [
+        ("p0", "invoke", "send", 1, {"topic": "t", "partition": 0, "value": 10}),
+        ("p0", "ok", "send", 1, {"topic": "t", "partition": 0, "offset": 0, "value": 10}),
+        ("p0", "invoke", "send", 2, {"topic": "t", "partition": 0, "value": 11}),
+        ("p0", "ok", "send", 2, {"topic": "t", "partition": 0, "offset": 1, "value": 11}),
+        *reader("c0", [(10, 0), (11, 1)]),
+        ("c0", "invoke", "commit", 4, {"topic": "t", "partition": 0, "offset": 1}),
+        ("c0", "ok", "commit", 4, {"topic": "t", "partition": 0, "offset": 1}),
+        ("c0", "event", "kill", -1, {"detail": "{}"}),
+        *reader("c1", [(11, 1)]),
+        ("c1", "invoke", "commit", 4, {"topic": "t", "partition": 0, "offset": 2}),
+        ("c1", "ok", "commit", 4, {"topic": "t", "partition": 0, "offset": 2}),
+    ]
+    for index, (process, kind, op, op_id, fields) in enumerate(steps):
+        yield Row(index, (1000 + index) * MS, process, kind, op, op_id, **fields)
+
+
+def reader(name, records):
+    """Joins the group, is given the partition, polls once."""
+    yield (name, "invoke", "open", 1, {"detail": GROUP})
+    yield (name, "ok", "open", 1, {})
+    yield (name, "invoke", "subscribe", 2, {"detail": json.dumps({"topics": ["t"]})})
+    yield (name, "ok", "subscribe", 2, {})
+    yield (name, "event", "assigned", -1, {"topic": "t", "partition": 0})
+    yield (name, "invoke", "poll", 3, {})
+    for value, offset in records:
+        at = {"topic": "t", "partition": 0, "intended": "t/0"}
+        yield (name, "ok", "poll", 3, {**at, "value": value, "offset": offset})
+
+
+def judged_cell(folder: Path, **context: object):
+    """What a cell of a commit workload stores, with one claim that the workload judged itself."""
+    table = history.table(committed_then_killed())
+    leak = ClaimVerdict("leak", Outcome.PASS, 0, "no growth")
+    unseen = ClaimVerdict("unseen", Outcome.PASS, 0, "by the loops' own count")
+    driven = Driven(roles.context(**context), claims=(leak, unseen))
+    verdict = cell._judge(
+        Cell("C13", ("c@1",), "kafka@3.9.2"),
+        Scenario("C13", "commits", "because", "correctness", "commits", CLAIMS, ()),
+        "process",
+        cell._Outcome(driven=driven),
+        SimpleNamespace(readings=[]),
+        table,
+    )
+    context_of_step = SimpleNamespace(
+        store=SimpleNamespace(uri=lambda key: f"s3://b/{key}"), key=lambda name: name
+    )
+    for name, data in evidence.files(context_of_step, verdict, table, [], folder).items():
+        (folder / name).write_bytes(data)
+    return verdict
+
+
+def checked(folder: Path, capsys, claims: tuple[str, ...] = ()):
+    code = check.run(str(folder / "history.parquet"), claims, True)
+    said = capsys.readouterr()
+    found = json.loads(said.out)["cells"][0]
+    return code, {c["claim"]: c["verdict"] for c in found["claims"]}, said.err
+
+
+@pytest.mark.parametrize(("allowed", "twice"), [(True, "pass"), (False, "fail")])
+def test_check_answers_as_the_cell_did(tmp_path, capsys, allowed, twice):
+    verdict = judged_cell(tmp_path, redelivery_allowed=allowed)
+    code, found, said = checked(tmp_path, capsys)
+    own = {c.claim: str(c.outcome) for c in verdict.claims if c.claim not in ("leak", "unseen")}
+    assert found == own
+    assert found["delivered-twice"] == twice
+    assert code is (ExitCode.PASS if allowed else ExitCode.FAIL)
+    assert "by the verdict.json beside it; not leak, unseen, which it judged on" in said
+    assert f"the one that {verdict.cell} was judged with" in said
+
+
+def test_asked_claims_are_judged_with_the_cell_s_context(tmp_path, capsys):
+    judged_cell(tmp_path, redelivery_allowed=True)
+    _, found, said = checked(tmp_path, capsys, ("delivered-twice",))
+    assert found == {"delivered-twice": "pass"}
+    assert "those of --claims" in said
+
+
+def test_a_history_alone_is_judged_on_everything_and_says_so(tmp_path, capsys):
+    judged_cell(tmp_path, redelivery_allowed=True)
+    (tmp_path / "verdict.json").unlink()
+    code, found, said = checked(tmp_path, capsys)
+    assert set(found) == set(CHECKERS)
+    assert (code, found["delivered-twice"]) == (ExitCode.FAIL, "fail")
+    assert "all, since no verdict.json stands beside" in said
+    assert "default bounds" in said
+
+
+def test_a_verdict_from_before_has_claims_and_no_context(tmp_path, capsys):
+    judged_cell(tmp_path, redelivery_allowed=True)
+    raw = json.loads((tmp_path / "verdict.json").read_text())
+    del raw["context"], raw["history_claims"]
+    (tmp_path / "verdict.json").write_text(json.dumps(raw))
+    _, found, said = checked(tmp_path, capsys)
+    assert set(found) == set(CLAIMS) - {"leak"}
+    assert "default bounds" in said
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"scenario": "C13"}'])
+def test_a_neighbour_that_is_no_verdict_is_refused(tmp_path, text):
+    judged_cell(tmp_path)
+    (tmp_path / "verdict.json").write_text(text)
+    with pytest.raises(UsageError, match=r"verdict\.json: expected the verdict of the history"):
+        check.run(str(tmp_path / "history.parquet"), (), True)
+
+
+def test_the_history_that_is_stored_is_the_one_that_was_judged(tmp_path):
+    judged_cell(tmp_path)
+    assert pq.read_table(tmp_path / "history.parquet").num_rows == len([*committed_then_killed()])
