@@ -8,7 +8,8 @@ one run; deliveries queue, none is cancelled, and a redelivery starts nothing. B
 
 **How to read red** `verdict` repeats what `gate` decided; the log of `gate` names each broken
 claim, each metric outside its envelope and each missing piece of evidence, with the command that
-repeats it. Parameters `branch`, `commit` and `delivery` say which merge it was.
+repeats it. Parameters `repository`, `branch`, `commit` and `delivery` say which merge it was; the
+log of `publish` says what GitHub was told of it.
 
 **Owner** kafkalab
 """

@@ -30,6 +30,7 @@ ARROWS = {
     "steps": {
         "workloads", "cluster", "gate", "artifacts", "report", "scenarios", "clients", "runtime",
         "measure",  # a step measures the host that it runs on
+        "notify",  # publish tells the commit
     },
     "orchestration": {"scenarios", "runtime"},
     "notify": {"runtime"},

@@ -100,7 +100,7 @@ def test_a_push_starts_a_run_and_a_redelivery_none(airflow: httpx.Client) -> Non
     assert list(found) == [run_id]
     assert found[run_id]["conf"] == {
         "subject": "confluent-kafka@pinned", "commit": SHA, "branch": "main",
-        "delivery": run_id.removeprefix("webhook__"),
+        "repository": "octo-org/client", "delivery": run_id.removeprefix("webhook__"),
     }  # fmt: skip
 
 

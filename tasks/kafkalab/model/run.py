@@ -15,6 +15,8 @@ from kafkalab.model.scenario import Cell
 from kafkalab.model.verdict import Outcome, Skipped
 
 SCHEMA_VERSION = 1
+# "owner/name" of a GitHub repository; a name of dots would climb in a path
+REPOSITORY = r"[A-Za-z0-9][A-Za-z0-9_-]*/(?!\.{1,2}$)[A-Za-z0-9._-]{1,100}"
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,8 @@ class Run:
     brokers: Mapping[str, str]  # role (oldest, pinned, newest) → resolved broker subject
     skipped: tuple[Skipped, ...] = ()
     started_at: str = ""  # ISO 8601, UTC
-    trigger: Mapping[str, str] = field(default_factory=dict)  # branch, sha, delivery, who
+    # branch, sha, repository ("owner/name" on GitHub), delivery, who: as far as they are known
+    trigger: Mapping[str, str] = field(default_factory=dict)
     profile: str = "smoke"  # which load profile of the catalogue
     host_class: str = ""
 

@@ -23,6 +23,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from kafkalab.model.run import REPOSITORY
+
 BODY_BYTES_MAX = 4 * 2**20  # GitHub sends 25 MiB at most, a push with its commits some 100 KiB
 SIGNATURE_HEADER = "X-Hub-Signature-256"
 EVENT_HEADER = "X-GitHub-Event"
@@ -51,6 +53,7 @@ class Trigger:
     workflow: str
     branch: str
     sha: str
+    repository: str  # "owner/name", which is told what came of it
     subject: str  # NAME@VERSION; empty: the workflow's own
     delivery: str
 
@@ -62,7 +65,7 @@ class Trigger:
     def conf(self) -> dict[str, str]:
         """Parameters of the run."""
         asked = {"subject": self.subject, "commit": self.sha, "branch": self.branch}
-        return {**asked, "delivery": self.delivery}
+        return {**asked, "repository": self.repository, "delivery": self.delivery}
 
 
 @dataclass(frozen=True)
@@ -120,10 +123,14 @@ def parse(
         return merged
     branch, sha = merged
     repository = _text(payload, "repository", "full_name")
+    if not re.fullmatch(REPOSITORY, repository):
+        raise RefusedError(
+            400, f"expected OWNER/NAME at repository.full_name, found {repository[:80]!r}."
+        )
     if subjects and repository not in subjects:
         return Ignored(f"repository {repository} is not among those that the lab tests.")
     subject = subjects.get(repository, "").replace(SHA, sha)
-    return Trigger(WORKFLOW, branch, sha, subject, delivery)
+    return Trigger(WORKFLOW, branch, sha, repository, subject, delivery)
 
 
 def _push(payload: Mapping[str, Any]) -> tuple[str, str] | Ignored:

@@ -11,10 +11,12 @@ from typing import Any
 
 from airflow.sdk import Param
 
+from kafkalab.model.run import REPOSITORY
+
 ROLES = ("oldest", "pinned", "newest")
 ENGINES = ("auto", "process", "docker")
 _SUBJECT = "^([a-z0-9][a-z0-9._-]*@[A-Za-z0-9][A-Za-z0-9._+-]*|defect:[a-z][a-z-]*)$"
-_TRIGGER = ("branch", "sha", "delivery", "who")
+_TRIGGER = ("branch", "sha", "repository", "delivery", "who")
 
 
 def _texts(title: str, description: str, **items: Any) -> Param:
@@ -97,6 +99,11 @@ def merge_params() -> dict[str, Param]:
         ),
         "commit": _text("Commit", "Full hash of the merged commit.", pattern="^([0-9a-f]{7,64})?$"),
         "branch": _text("Branch", "Branch that was merged into.", length_max=255),
+        "repository": _text(
+            "Repository",
+            "GitHub repository of the commit, OWNER/NAME: it gets a commit status. Empty: none.",
+            pattern=f"^({REPOSITORY})?$",
+        ),
         "delivery": _text(
             "Delivery", "Identifier of the webhook delivery that triggered the run; empty by hand."
         ),

@@ -39,6 +39,8 @@ STOPPING = threading.Event()  # set by `stop`: this process runs nothing any mor
 _RUNNING: list[StepOperator] = []  # in this process: one, or none
 _PASSED_ON = ("KAFKALAB_", "AWS_")
 _OF_THIS_HOST_ONLY = ("KAFKALAB_ROOT", "KAFKALAB_CACHE", command.STEP_COMMAND)
+# setting → the step that is given it: builds under test run with the environment of all others
+_SECRETS = {"KAFKALAB_GITHUB_TOKEN": "publish", "KAFKALAB_WEBHOOK_SECRET": ""}
 
 
 class StepOperator(DockerOperator):  # type: ignore[misc]
@@ -179,12 +181,16 @@ class StepOperator(DockerOperator):  # type: ignore[misc]
             self.step, planned_run(ti), ti.try_number, self.role, self.cell
         )
 
+    def _inherited(self) -> dict[str, str]:
+        """Airflow's environment without the secrets of others."""
+        return {k: v for k, v in os.environ.items() if _SECRETS.get(k, self.step) == self.step}
+
     def _as_process(
         self, arguments: list[str], environment: Mapping[str, str]
     ) -> tuple[int, Sequence[str], Sequence[str]]:
         argv = [*command.process_command(), *arguments]
         self.log.info("$ %s", shlex.join(argv))
-        child = Child(argv, {**os.environ, **environment}, self._log_line)
+        child = Child(argv, {**self._inherited(), **environment}, self._log_line)
         self._child = child
         try:
             child.start()
@@ -211,7 +217,7 @@ class StepOperator(DockerOperator):  # type: ignore[misc]
         home = str(paths.home().resolve())
         self.command = [*command.IMAGE_COMMAND, *arguments]
         self._private_environment = {
-            **{k: v for k, v in os.environ.items() if k.startswith(_PASSED_ON)},
+            **{k: v for k, v in self._inherited().items() if k.startswith(_PASSED_ON)},
             **environment,
             "KAFKALAB_HOME": home,
         }

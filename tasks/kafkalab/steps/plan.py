@@ -69,7 +69,9 @@ def plan_cells(
         resolve_client(Subject.parse(client), known, engine.name)
     started = datetime.now(UTC).replace(microsecond=0)
     brokers = {role: str(known.resolve(Subject("kafka", role))) for role in known.brokers["kafka"]}
-    trigger = {**commit(), **params.trigger}
+    # Another repository's run says nothing of the commit that the lab itself is at.
+    own = {} if params.trigger.get("repository") else commit()
+    trigger = {**own, **params.trigger}
     first = next(iter(cells.values()))[0]
     parts = keys.RunParts(
         workflow=flow.name,

@@ -1,4 +1,4 @@
-"""Write the report, add the run's results to the index, and say where everything is."""
+"""Write the report, add the run's results to the index, and tell the commit and the person."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from kafkalab.gate.envelopes import lane_of
 from kafkalab.model.gate import GateResult
 from kafkalab.model.run import Envelope, Run
 from kafkalab.model.verdict import CellVerdict, Outcome
+from kafkalab.notify import status
 from kafkalab.report.render import render
 from kafkalab.steps.frame import StepContext, StepResult
 
@@ -38,6 +39,8 @@ def run(context: StepContext) -> StepResult:
         context.progress(f"stored what an earlier failure had left on disk: {key}")
     uri = runs.write_report(store, prefix, context.request.attempt, page.encode())
     context.progress(f"report: {store.local_path(store.key(uri)) or uri}")
+    if told := status.tell(context.run, gate, store.key(uri)):
+        context.progress(told)
     return StepResult(Outcome.PASS)
 
 

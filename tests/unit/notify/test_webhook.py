@@ -54,11 +54,14 @@ def test_the_signature_is_that_of_every_byte() -> None:
 @pytest.mark.parametrize(("event", "body"), [("push", push()), ("pull_request", pull_request())])
 def test_a_merge_asks_for_a_run(event: str, body: bytes) -> None:
     asked = parse(event, DELIVERY, body, {"octo/client": "confluent-kafka@pinned"})
-    assert asked == Trigger("kafka_merge", "main", SHA, "confluent-kafka@pinned", DELIVERY)
+    assert asked == Trigger(
+        "kafka_merge", "main", SHA, "octo/client", "confluent-kafka@pinned", DELIVERY
+    )
     assert isinstance(asked, Trigger)
     assert asked.run_id == f"webhook__{DELIVERY}"
     assert asked.conf() == {
-        "subject": "confluent-kafka@pinned", "commit": SHA, "branch": "main", "delivery": DELIVERY,
+        "subject": "confluent-kafka@pinned", "commit": SHA, "branch": "main",
+        "repository": "octo/client", "delivery": DELIVERY,
     }  # fmt: skip
 
 
@@ -110,6 +113,10 @@ def test_what_is_no_merge_is_ignored_with_a_reason(event: str, body: bytes, reas
         ("push", DELIVERY, push(after="main")),
         ("push", DELIVERY, push(after=7)),
         ("push", DELIVERY, push(repository="octo/client")),
+        ("push", DELIVERY, push(repository={**REPOSITORY, "full_name": "client"})),
+        ("push", DELIVERY, push(repository={**REPOSITORY, "full_name": "octo/.."})),
+        ("push", DELIVERY, push(repository={**REPOSITORY, "full_name": "octo/a/b"})),
+        ("push", DELIVERY, push(repository={**REPOSITORY, "full_name": "octo/client\n"})),
         ("push", DELIVERY, push(ref="refs/heads/" + "x" * 300)),
         ("pull_request", DELIVERY, json.dumps({"action": "closed", "pull_request": []}).encode()),
         ("pull_request", DELIVERY, pull_request(merge_commit_sha=None)),

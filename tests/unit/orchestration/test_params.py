@@ -16,11 +16,14 @@ def test_the_request_is_what_the_planner_reads() -> None:
 
 def test_a_merge_says_what_triggered_it() -> None:
     asked = params.plan_request(
-        {"subject": "kafka-clients@3.9.2", "commit": "abc", "branch": "main", "delivery": "d1"}
-    )
+        {"subject": "kafka-clients@3.9.2", "commit": "abc", "branch": "main",
+         "repository": "octo/client", "delivery": "d1"}
+    )  # fmt: skip
     read = Params.from_dict(asked)
     assert read.subjects == ("kafka-clients@3.9.2",)
-    assert read.trigger == {"sha": "abc", "branch": "main", "delivery": "d1"}
+    assert read.trigger == {
+        "sha": "abc", "branch": "main", "repository": "octo/client", "delivery": "d1",
+    }  # fmt: skip
 
 
 def test_every_default_is_a_request_that_the_planner_takes() -> None:

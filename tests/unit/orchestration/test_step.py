@@ -122,6 +122,56 @@ def test_a_daemon_elsewhere_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         made._in_container(["plan"], {"KAFKALAB_RUN_ID": "r1"})
 
 
+_TOLD = """
+import json, os
+print(json.dumps({k: v for k, v in os.environ.items() if k.startswith("KAFKALAB_")}))
+print('{"manifest": "s3://m", "verdict": "pass"}')
+"""
+
+
+def told(monkeypatch: pytest.MonkeyPatch, engine: str, step: str) -> tuple[dict[str, str], str]:
+    """The lab's variables that a step is given, and all that is logged of its start."""
+    instance, logged = Instance(), []
+    instance.xcoms["plan engine"] = engine
+    made = operator(monkeypatch, _TOLD, step=step)
+    monkeypatch.setattr(made.log, "info", lambda text, *words: logged.append(text % words))
+    monkeypatch.setattr(made, "_docker_lacks", lambda: None)
+    given: list[dict[str, str]] = []
+
+    def ended() -> tuple[int, list[str], list[str]]:
+        given.append(dict(made._private_environment))
+        assert not made.environment, "only the private environment is never rendered"
+        return 0, ['{"manifest": "s3://m", "verdict": "pass"}'], []
+
+    monkeypatch.setattr(made, "_ended", ended)
+    shown: list[str] = []
+    monkeypatch.setattr(made, "_log_line", lambda _s, line: shown.append(line))
+    made._execute(context(instance))
+    return (given or [json.loads(shown[0])])[0], "\n".join(logged)
+
+
+@pytest.mark.parametrize("engine", ["process", "docker"])
+def test_a_secret_is_given_to_its_step_alone_and_never_shown(
+    monkeypatch: pytest.MonkeyPatch, engine: str
+) -> None:
+    from kafkalab.notify import airflow_app, status
+
+    monkeypatch.setenv(status.TOKEN, "a token")
+    monkeypatch.setenv(airflow_app.SECRET, "a secret")
+    monkeypatch.setenv(status.API, "http://127.0.0.1:1")
+    monkeypatch.setenv(status.REPORTS, "https://reports.example")
+    publish, logged = told(monkeypatch, engine, "publish")
+    assert publish[status.TOKEN] == "a token"
+    assert "a token" not in logged
+    assert "publish --run" in logged
+    compat, _ = told(monkeypatch, engine, "compat")
+    assert status.TOKEN not in compat
+    for given in (publish, compat):
+        assert airflow_app.SECRET not in given
+        assert given[status.API] == "http://127.0.0.1:1"
+        assert given[status.REPORTS] == "https://reports.example"
+
+
 @pytest.fixture
 def image(monkeypatch: pytest.MonkeyPatch) -> str:
     try:

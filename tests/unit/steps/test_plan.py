@@ -26,6 +26,12 @@ def test_the_same_seed_is_kept():
     assert plan.make_run("kafka_smoke", "smoke-y", params, lambda _: None).seed == 5
 
 
+def test_the_lab_s_own_commit_is_never_taken_for_another_repository_s():
+    params = {"engine": "process", "scenarios": ["C01"], "trigger": {"repository": "octo/client"}}
+    trigger = plan.make_run("kafka_merge", "merge-x", params, lambda _: None).trigger
+    assert trigger == {"repository": "octo/client"}
+
+
 @pytest.mark.parametrize("text", ["[1]", "{", "nothing"])
 def test_params_that_are_no_object_are_refused(text):
     with pytest.raises(UsageError, match="expected a JSON object"):
