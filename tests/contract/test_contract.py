@@ -208,9 +208,12 @@ def test_close_ends_what_runs_and_frees_the_name(session, bootstrap, topic):
     began = time.monotonic()
     polling = session.submit("poll", consumer, max_records=1, timeout_ms=25_000)
     session.wait_for(lambda e: e["type"] == "invoke" and e["id"] == polling.op_id)
-    session.must("close", consumer, timeout_ms=3000)
+    closing = session.submit("close", consumer, timeout_ms=3000)
+    behind = session.submit("poll", consumer, max_records=1, timeout_ms=1)
+    assert closing.result(30).type == "ok"
     assert time.monotonic() - began < 10
     assert polling.result(1).raw["records"] == []
+    assert behind.result(5).type == "fail"
     assert session.call("poll", consumer, max_records=1, timeout_ms=1).type == "fail"
     session.must("open", consumer, role="consumer", bootstrap=bootstrap)
     session.must("close", consumer, timeout_ms=3000)
@@ -253,6 +256,7 @@ def test_a_command_that_cannot_be_carried_out_is_a_fail(session, bootstrap):
         ("poll", consumer, {}, "max_records"),
         ("poll", None, {"max_records": 1, "timeout_ms": 1}, "client"),
         ("poll", "nobody", {"max_records": 1, "timeout_ms": 1}, "nobody"),
+        ("stats", "nobody", {}, "nobody"),
         ("send", consumer, {"topic": "t", "records": []}, "send"),
         ("consume", consumer, {"style": "teleport"}, "teleport"),
         ("open", consumer, {"role": "consumer", "bootstrap": bootstrap}, consumer),

@@ -31,9 +31,8 @@ class AdminRole(Client):
     def op_open(self, command: Command) -> None:
         """Make the client; it connects by itself."""
         config = translate("admin", command["bootstrap"], command.get("config") or {})
-        self.native = AdminClient(
-            config | {"error_cb": self.on_error} | (command.get("options") or {})
-        )
+        self.config = config | {"error_cb": self.on_error} | (command.get("options") or {})
+        self.native = AdminClient(self.config)
 
     def op_create_topic(self, command: Command) -> None:
         """Create a topic and wait until the leader of every partition answers."""
@@ -90,11 +89,21 @@ class AdminRole(Client):
         return {"offsets": offsets_of(found)}
 
     def op_group_offsets(self, command: Command) -> dict[str, Any]:
-        """What the group's coordinator has."""
+        """What the group's coordinator has.
+
+        librdkafka remembers a group's coordinator and forgets it only when transactions are told
+        that it is another one (rd_kafka_coord_cache_evict, called in its rdkafka_txnmgr.c alone):
+        this client would ask the old one for ever. So the next question is a new client's.
+        """
         group = command["group"]
         request = ConsumerGroupTopicPartitions(group, partitions_of(command))
         future = self.native.list_consumer_group_offsets([request])[group]
-        return {"offsets": offsets_of(future.result(TIMEOUT_S).topic_partitions)}
+        try:
+            return {"offsets": offsets_of(future.result(TIMEOUT_S).topic_partitions)}
+        except KafkaException as error:
+            if error.args[0].name() == "NOT_COORDINATOR":
+                self.native = AdminClient(self.config)
+            raise
 
     def close_native(self) -> None:
         """The client closes when it is collected."""

@@ -59,6 +59,8 @@ class Client:
         if command["op"] == "close":
             self.ask_to_close(float(command["timeout_ms"]) / 1e3)
         self._commands.put(command)
+        if self.finished:  # it ended between the look at it and here: nobody reads the queue
+            self._refuse_rest()
 
     def ask_to_close(self, timeout_s: float) -> None:
         """Let what runs end."""
@@ -93,7 +95,20 @@ class Client:
                 return
             self.execute(command)
             if self.finished:
+                self._refuse_rest()
                 return
+
+    def _refuse_rest(self) -> None:
+        """Answer the commands that wait behind a close; any thread may do so."""
+        while True:
+            try:
+                command = self._commands.get_nowait()
+            except queue.Empty:
+                return
+            if command is not None:
+                self.event("invoke", id=command["id"], op=command["op"])
+                message = f"client '{self.name}' is not open"
+                self.answer(command, "fail", error={"name": None, "code": None, "message": message})
 
     def execute(self, command: Command) -> None:
         """Run one command and report it: invoke, then exactly one completion."""

@@ -58,6 +58,8 @@ class ConsumeLoop:
         now_ns, meter = time.monotonic_ns(), self.loop.meter
         if any(map(Message.error, messages)):
             messages = self.without_errors(messages)
+            if not messages:
+                return  # errors alone are no delivery: the gap since the last one goes on
         values = list(map(Message.value, messages))
         meter.delivered(now_ns, len(messages))
         if None in values or min(map(len, values), default=SIZE_MIN) < SIZE_MIN:

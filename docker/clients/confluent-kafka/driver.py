@@ -124,8 +124,9 @@ class Host:
 
     def _now(self, command: Command, method: Any) -> None:
         base = {"id": command["id"], "op": command["op"], "client": command.get("client")}
+        fields = method(command) or {}  # what raises here is refused, with an invoke of its own
         self.wire.emit("invoke", **base)
-        self.wire.emit("ok", **base, **(method(command) or {}))
+        self.wire.emit("ok", **base, **fields)
 
     def _refuse(self, command: Any, error: Exception) -> None:
         described = describe(error)

@@ -1,7 +1,8 @@
 """What an error of this client says about its operation: did it certainly not happen?
 
 librdkafka knows for each record whether it may have been written, but its Python binding does not
-show it. So only errors that exclude every earlier attempt are `fail`; the rest is `info`.
+show it. So only errors that exclude every earlier attempt are `fail`; the rest is `info`. A record
+that is purged while it waits (_PURGE_QUEUE) may wait for a retry: its first attempt may be there.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ from protocol_errors import NAMES
 _NEVER_WRITTEN = frozenset(
     {
         "_QUEUE_FULL",
-        "_PURGE_QUEUE",
         "_UNKNOWN_TOPIC",
         "_UNKNOWN_PARTITION",
         "_INVALID_ARG",
@@ -64,8 +64,12 @@ def send_outcome(error: KafkaError) -> str:
 def command_outcome(op: str, error: BaseException | KafkaError) -> str:
     """`fail` or `info` for a whole command."""
     cause = kafka_error(error)
-    if op in READ_ONLY or cause is None:
-        return "fail"  # nothing was changed, or Python refused the call before the client saw it
+    if op in READ_ONLY:
+        return "fail"  # nothing was changed
+    if isinstance(error, TimeoutError):
+        return "info"  # the client was asked and did not answer in time
+    if cause is None:
+        return "fail"  # Python refused the call before the client saw it
     name = cause.name()
     if name in _REFUSED or (cause.code() > 0 and name not in _OPEN_ANSWERS):
         return "fail"

@@ -47,6 +47,21 @@ abstract class Client implements Runnable {
       askToClose(command.get("timeout_ms").asLong());
     }
     commands.add(command);
+    if (finished) { // it ended between the look at it and here: nobody reads the queue
+      refuseRest();
+    }
+  }
+
+  /** Answer the commands that wait behind a close; any thread may do so. */
+  private void refuseRest() {
+    for (JsonNode each = commands.poll(); each != null; each = commands.poll()) {
+      if (each != END) {
+        answer(each, "invoke", null);
+        ObjectNode fields = Wire.object();
+        fields.set("error", Outcomes.describe("client '" + name + "' is not open"));
+        answer(each, "fail", fields);
+      }
+    }
   }
 
   void shut(long timeoutMs) {
@@ -82,6 +97,7 @@ abstract class Client implements Runnable {
         }
         execute(command);
       }
+      refuseRest();
     } catch (InterruptedException error) {
       Thread.currentThread().interrupt();
     }
@@ -98,7 +114,7 @@ abstract class Client implements Runnable {
       }
     } catch (Outcomes.Ended ended) {
       answer(command, ended.kind, ended.fields);
-    } catch (Exception error) { // whatever a client raises is reported, never hidden
+    } catch (Exception | LinkageError error) { // whatever a client raises is reported, never hidden
       finished = op.equals("open") || op.equals("close");
       ObjectNode fields = Wire.object();
       fields.set("error", Outcomes.describe(error));

@@ -58,6 +58,8 @@ final class Outcomes {
             || error instanceof NetworkException
             || error instanceof UnknownServerException
             || error instanceof CorruptRecordException
+            || error instanceof java.util.concurrent.TimeoutException // of a future
+            || error instanceof LinkageError // a class or native library that is not there
             || error instanceof org.apache.kafka.common.errors.InterruptException
             || error instanceof org.apache.kafka.common.errors.DisconnectException
             || error instanceof org.apache.kafka.common.errors.WakeupException

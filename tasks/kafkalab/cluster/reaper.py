@@ -32,8 +32,14 @@ def reap(dry_run: bool) -> list[Reaped]:
     Raises:
         InfrastructureError: the Docker daemon answers and then fails.
     """
-    # Leases go last, inside `process_reaper.reap`: a reaper that is stopped finds the rest again.
-    return [*_docker(dry_run), *_data(dry_run), *process_reaper.reap(dry_run)]
+    data = _data()
+    reaped = [*_docker(dry_run), *process_reaper.reap(dry_run)]
+    # Data after the brokers that may still write it: it cannot be removed under their hands. A
+    # reaper that is stopped in between finds the rest again, since no lease is a void lease.
+    for folder, found in data.items():
+        if not dry_run and process_reaper.why_dead(found.run_id):
+            shutil.rmtree(folder)
+    return [*reaped, *data.values()]
 
 
 def residue(run_id: str) -> Residue:
@@ -75,17 +81,15 @@ def _dead_runs(client: docker.DockerClient) -> list[tuple[str, str]]:
     return [(run, why) for run in sorted(ours) if (why := process_reaper.why_dead(run))]
 
 
-def _data(dry_run: bool) -> list[Reaped]:
+def _data() -> dict[Path, Reaped]:
     """Broker data of dead runs: big, and of no use without its brokers. Logs stay."""
-    reaped = []
+    found = {}
     for folder in sorted((paths.home() / "runs").glob("*/*/b*/data")):
         run_id = folder.parents[2].name
         why = process_reaper.why_dead(run_id)
         if why:
-            reaped.append(Reaped(run_id, "folder", str(folder), why))
-            if not dry_run:
-                shutil.rmtree(folder)
-    return reaped
+            found[folder] = Reaped(run_id, "folder", str(folder), why)
+    return found
 
 
 @contextmanager

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import dataclasses
 import random
+import sys
 import time
+import traceback
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -38,6 +40,7 @@ class _Outcome:
 
     driven: Driven | None = None
     reason: str = ""
+    trace: str = ""  # of a defect of the lab
     crashes: list[ClaimVerdict] = field(default_factory=list)
     clients: tuple[str, ...] = ()
     started: float = field(default_factory=time.monotonic)
@@ -69,6 +72,8 @@ def run(context: StepContext) -> StepResult:
     verdict = dataclasses.replace(verdict, replay=f"kafkalab replay {context.run.run_id}/{cell.id}")
     _tell(context, verdict)
     files = evidence.files(context, verdict, table, lab.readings, logs)
+    if outcome.trace:
+        files["traceback.txt"] = outcome.trace.encode()
     return StepResult(verdict.outcome, _why(verdict), files)
 
 
@@ -96,6 +101,11 @@ def _drive(
             outcome.driven = workload.drive(lab, workload.load(**_load(scenario)))
     except LabError as error:
         outcome.reason = str(error)
+        outcome.crashes = list(evidence.crashes(lab.drivers))
+    except Exception as error:  # noqa: BLE001 the lab's own defect must not cost what was recorded
+        outcome.trace = traceback.format_exc()
+        sys.stderr.write(outcome.trace)
+        outcome.reason = f"the lab itself failed: {type(error).__name__}: {error}"
         outcome.crashes = list(evidence.crashes(lab.drivers))
     finally:
         lab.readings.extend(loop_readings(lab))

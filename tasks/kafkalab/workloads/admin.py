@@ -6,7 +6,7 @@ the pinned confluent-kafka driver, whichever client is under test.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_fixed
@@ -23,8 +23,8 @@ _SPREADING = frozenset(
     {
         "_NOENT", "UNKNOWN_TOPIC_OR_PART", "UNKNOWN_TOPIC_OR_PARTITION", "LEADER_NOT_AVAILABLE",
         "NOT_LEADER_FOR_PARTITION", "NOT_LEADER_OR_FOLLOWER", "UNKNOWN_LEADER_EPOCH",
-        "FENCED_LEADER_EPOCH", "COORDINATOR_NOT_AVAILABLE", "NOT_COORDINATOR",
-        "COORDINATOR_LOAD_IN_PROGRESS",
+        "FENCED_LEADER_EPOCH", "REPLICA_NOT_AVAILABLE", "OFFSET_NOT_AVAILABLE",
+        "COORDINATOR_NOT_AVAILABLE", "NOT_COORDINATOR", "COORDINATOR_LOAD_IN_PROGRESS",
     }
 )  # fmt: skip
 
@@ -50,6 +50,7 @@ class Admin:
         self._recorder = recorder
         self._bootstrap = bootstrap
         self._begun: set[str] = set()
+        self._roundtrips = 0
         self._client.open("admin", {})
 
     def create_topic(
@@ -94,9 +95,21 @@ class Admin:
         return {partition: offset for _topic, partition, offset in raw["offsets"]}
 
     def roundtrip(self, topic: str = "kafkalab-ready") -> None:
-        """Produce one record and consume it again; raises when either does not work."""
-        producer = Client(self._driver, "ready-producer", self._recorder, self._bootstrap)
-        consumer = Client(self._driver, "ready-consumer", self._recorder, self._bootstrap)
+        """Produce one record and consume it again; raises when either does not work.
+
+        It may be tried again at once: clients have new names each time, so that one that failed,
+        or hangs in its close, is not in the way.
+        """
+        self._roundtrips += 1
+        names = (f"ready-producer-{self._roundtrips}", f"ready-consumer-{self._roundtrips}")
+        clients = [Client(self._driver, n, self._recorder, self._bootstrap) for n in names]
+        try:
+            self._move_a_record(topic, *clients)
+        finally:
+            for client in clients:
+                client.close(10)
+
+    def _move_a_record(self, topic: str, producer: Client, consumer: Client) -> None:
         producer.open("producer", {"acks": -1})
         consumer.open("consumer", {"group": "kafkalab-ready", "offset_reset": "earliest"})
         sent = producer.send(topic, [(0, 1, 64)], timeout_s=30)
@@ -105,10 +118,7 @@ class Admin:
                 f"readiness: a record could not be produced: {error_name(sent.raw.get('error'))}."
             )
         consumer.assign([(topic, 0, 0)])
-        records: Sequence[object] = consumer.poll(1, 15_000)
-        producer.close(10)
-        consumer.close(10)
-        if not records:
+        if not consumer.poll(1, 15_000):
             raise InfrastructureError("readiness: a produced record was not readable in 15 s.")
 
     def close(self) -> None:

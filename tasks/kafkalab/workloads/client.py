@@ -32,7 +32,10 @@ class Client:
 
     def call(self, op: str, timeout_s: float, **fields: Any) -> Reply:
         """Send a command and wait; raises `DriverError` when it does not answer in time."""
-        future = self.submit(op, **fields)
+        return self.wait(self.submit(op, **fields), op, timeout_s)
+
+    def wait(self, future: Future[Reply], op: str, timeout_s: float) -> Reply:
+        """How a submitted command ended; raises `DriverError` when that takes too long."""
         try:
             return future.result(timeout_s)
         except FutureTimeoutError as error:
@@ -80,6 +83,14 @@ class Client:
     def commit(self, offsets: Offsets | None, mode: str = "sync") -> Future[Reply]:
         """Commit next offsets; the future completes when the client says how it ended."""
         return self.submit("commit", mode=mode, offsets=offsets and list(offsets))
+
+    def pause(self, partitions: Sequence[tuple[str, int]]) -> Reply:
+        """Stop deliveries from assigned partitions; raises `DriverError` when it cannot."""
+        return self._must(self.call("pause", 30, partitions=list(partitions)), "pause")
+
+    def resume(self, partitions: Sequence[tuple[str, int]]) -> Reply:
+        """Let deliveries go on; raises `DriverError` when it cannot."""
+        return self._must(self.call("resume", 30, partitions=list(partitions)), "resume")
 
     def close(self, timeout_s: float) -> bool:
         """Close; False when it did not come back within the bound (the history shows it)."""

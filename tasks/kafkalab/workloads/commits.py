@@ -116,7 +116,7 @@ def _manual(stage: _Stage) -> None:
     def commit(records: list[Any]) -> None:
         future = client.commit(next_offsets(records), stage.mode)
         if stage.mode == "sync":
-            future.result(30)
+            client.wait(future, "commit", 30)
         else:
             pending.append(future)
 
@@ -180,7 +180,7 @@ def _crash(stage: _Stage) -> None:
     first = stage.consumer("c-crash-1", driver, auto_commit=False, session_timeout_ms=6000)
 
     def commit(records: list[Any]) -> None:
-        first.commit(next_offsets(records), "sync").result(30)
+        first.wait(first.commit(next_offsets(records), "sync"), "commit", 30)
 
     stage.read(first, commit, until=stage.load.records // 2)
     driver.kill()
@@ -188,7 +188,7 @@ def _crash(stage: _Stage) -> None:
     second = stage.consumer("c-crash-2", stage.lab.drivers[0], auto_commit=False)
 
     def commit_on(records: list[Any]) -> None:
-        second.commit(next_offsets(records), "sync").result(30)
+        second.wait(second.commit(next_offsets(records), "sync"), "commit", 30)
 
     stage.read(second, commit_on)
     roles.close(stage.lab, [second])

@@ -91,9 +91,10 @@ def _connected(lab: Lab, topic: str, partitions: int, delivered: roles.Delivered
     }
     consumer.open("consumer", config)
     consumer.subscribe([topic])
-    while delivered.records < partitions and _moving(lab, delivered):
+    began = time.monotonic()
+    while delivered.records < partitions and _moving(lab, delivered, began):
         delivered.add(consumer.poll(partitions, 500))
-    consumer.call("pause", 30, partitions=[[topic, p] for p in range(partitions)])
+    consumer.pause([(topic, p) for p in range(partitions)])
     roles.close(lab, [starter])
     return consumer
 
@@ -106,9 +107,9 @@ def _window(
     counts = dict.fromkeys(range(partitions), 0)
     half = (load.hot_records + load.cold_records * load.cold_partitions) // 2
     lab.mark(f"read the first {half:,} records slowly")
-    consumer.call("resume", 30, partitions=[[topic, p] for p in counts])
-    work = threading.Event()
-    while sum(counts.values()) < half and _moving(lab, delivered):
+    consumer.resume([(topic, p) for p in counts])
+    work, began = threading.Event(), time.monotonic()
+    while sum(counts.values()) < half and _moving(lab, delivered, began):
         records = consumer.poll(load.poll_records, 500)
         delivered.add(records)
         for _topic, partition, *_rest in records:
@@ -124,9 +125,11 @@ def _ratio(load: Load, counts: dict[int, int]) -> float:
     return min(counts[p] / max(1.0, min(mean, backlog[p])) for p in counts)
 
 
-def _moving(lab: Lab, delivered: roles.Delivered) -> bool:
+def _moving(lab: Lab, delivered: roles.Delivered, began: float) -> bool:
+    """Whether something was delivered lately; what happened before this reading does not count."""
     lab.check_time()
-    return time.monotonic() - delivered.moved_at < roles.STALL_S + roles.SETTLE_S
+    idle_s = time.monotonic() - max(delivered.moved_at, began)
+    return idle_s < roles.STALL_S + roles.SETTLE_S
 
 
 WORKLOAD = Workload(Load, drive, CLAIMS)

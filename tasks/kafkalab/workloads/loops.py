@@ -8,12 +8,15 @@ operation-mode scenarios.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from concurrent.futures import wait as wait_for
 from dataclasses import dataclass
 from typing import Any
 
-from kafkalab.clients.contract import Reply
+from kafkalab.clients.contract import Command, Reply
 from kafkalab.model.errors import DriverError
 from kafkalab.model.verdict import ClaimVerdict, Outcome
 from kafkalab.workloads import roles
@@ -83,7 +86,7 @@ def produce_loop(
 
 def consume_loop(
     client: Client, *, duration_s: float, max_records: int | None = None, commit: str = "none"
-) -> Future[Reply]:
+) -> Command:
     """Start a consuming loop, poll style."""
     return client.submit(
         "consume",
@@ -98,7 +101,13 @@ def consume_loop(
 
 def totals(lab: Lab, future: Future[Reply], bound_s: float) -> Totals:
     """Wait for a loop's totals; raises `DriverError` when it failed or did not end in time."""
-    reply = future.result(bound_s)
+    try:
+        reply = future.result(bound_s)
+    except FutureTimeoutError as error:
+        raise DriverError(
+            f"{lab.scenario.id}: expected a loop to end within {bound_s:g} s, it did not; see the "
+            "logs of its drivers."
+        ) from error
     if reply.type != "ok":
         raise DriverError(f"{lab.scenario.id}: a loop ended as {reply.type}: {reply.error}")
     return Totals.of(reply.raw)
@@ -108,18 +117,42 @@ def run_pair(
     lab: Lab, producer: Client, consumer: Client, topic: str, *, rate: float, duration_s: float,
     size: int,
 ) -> Pair:  # fmt: skip
-    """Loop both at a fixed rate, then let the consumer catch up, bounded."""
+    """Loop both at a fixed rate, then let the consumer catch up, bounded.
+
+    The consumer ends by itself once it has all that was to be sent. Fewer may have got through (the
+    host did not hold the rate, a record was refused): it is stopped once it has those, because
+    idling until its own end would be a gap like a stall's.
+    """
     extra = roles.STALL_S + roles.SETTLE_S
     wanted = int(rate * duration_s)
     consuming = consume_loop(
-        consumer, duration_s=duration_s + extra, max_records=wanted, commit="auto"
+        consumer, duration_s=duration_s + 3 * extra, max_records=wanted, commit="auto"
     )
     producing = produce_loop(
         producer, topic, size=size, duration_s=duration_s + extra, rate=rate, max_records=wanted
     )
     produced = totals(lab, producing, duration_s + 2 * extra)
     lab.mark("drain")
+    _stop_when_read(lab, consumer, consuming, produced.records)
     return Pair(produced, totals(lab, consuming, 2 * extra + 10))
+
+
+def _stop_when_read(lab: Lab, consumer: Client, consuming: Command, records: int) -> None:
+    """Stop a loop that has so many records, or that gets none for the stall bound and a bit."""
+    read, moved = -1, time.monotonic()
+    while not consuming.done():
+        found = sum(
+            event["records"]
+            for _op, event in lab.recorder.samples()
+            if event["client"] == consumer.name and event["id"] == consuming.op_id
+        )
+        if found > read:
+            read, moved = found, time.monotonic()
+        patience_s = roles.SETTLE_S if read >= records else roles.STALL_S + roles.SETTLE_S
+        if time.monotonic() - moved > patience_s:
+            consumer.call("stop", 30, loop=consuming.op_id)
+            return
+        wait_for([consuming], timeout=0.2)
 
 
 def accounting(pair: Pair) -> tuple[ClaimVerdict, ...]:

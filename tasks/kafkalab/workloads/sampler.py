@@ -6,16 +6,19 @@ what only the driver sees (heap, buffers) comes with its loop samples.
 
 from __future__ import annotations
 
+import logging
 import threading
-import time
 from types import TracebackType
 
 from kafkalab.clients.driver import Driver
 from kafkalab.measure import histogram
+from kafkalab.model.errors import InfrastructureError
 from kafkalab.model.series import Reading
 from kafkalab.workloads.lab import Lab
 
 INTERVAL_S = 0.5
+
+_log = logging.getLogger(__name__)
 
 
 class Sampler:
@@ -43,7 +46,12 @@ class Sampler:
     def _run(self) -> None:
         while not self._stop.wait(INTERVAL_S):
             for driver in tuple(self._lab.drivers):
-                self._read(driver)
+                try:
+                    self._read(driver)
+                except InfrastructureError as error:
+                    # It ended between two looks, or the daemon has nothing yet. A hole in this
+                    # series shows; without this thread all the others would end too.
+                    _log.warning("no reading of driver %s: %s", driver.name, error)
 
     def _read(self, driver: Driver) -> None:
         stats = self._lab.host.stats(driver)
@@ -93,8 +101,3 @@ def cpu_seconds(lab: Lab, driver: Driver) -> float:
     """CPU time of a driver's process since its start; 0 when it cannot be read any more."""
     stats = lab.host.stats(driver)
     return stats.cpu_s if stats else 0.0
-
-
-def now_ns() -> int:
-    """The clock of readings."""
-    return time.monotonic_ns()

@@ -86,3 +86,19 @@ def test_networks_of_dead_runs_go_and_others_stay(
     left = {network.name for network in client.networks.list(names=networks)}
     assert left == {f"kafkalab-kept-{suffix}", f"kafkalab-theirs-{suffix}"}
     client.close()
+
+
+def test_data_goes_after_the_processes_that_may_write_it(
+    home: Path, no_daemon: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dead, seen = data_of(home, "dead"), list[bool]()
+
+    def end_processes(dry_run: bool) -> list[reaper.Reaped]:
+        seen.append(dead.exists())
+        return []
+
+    monkeypatch.setattr(reaper.process_reaper, "reap", end_processes)
+    reaper.reap(dry_run=False)
+
+    assert seen == [True]
+    assert not dead.exists()

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from kafkalab.clients.contract import Command, Reply
+from kafkalab.model.errors import InfrastructureError
 from kafkalab.workloads.admin import Admin, RefusedError
 from kafkalab.workloads.recorder import Recorder
 
@@ -19,9 +20,11 @@ class Scripted:
     def __init__(self, *answers):
         self.answers = [{}, *answers]  # the first is for `open`
         self.asked = []
+        self.clients = []
 
     def submit(self, op, client=None, **fields):
         self.asked.append(op)
+        self.clients.append(client)
         answer = self.answers.pop(0)
         error = answer.get("error")
         command = Command(len(self.asked))
@@ -73,3 +76,17 @@ def test_a_new_topic_whose_leaders_are_not_known_yet_is_waited_for():
     admin, driver = admin_with(refused("_NOENT"), refused("_NOENT"), OFFSETS)
     admin.create_topic("t", 1, {})
     assert driver.asked == ["open", "create_topic", "end_offsets", "end_offsets"]
+
+
+def test_a_roundtrip_that_failed_is_not_in_the_way_of_the_next():
+    sent, record = {"results": []}, {"records": [["t", 0, 0, 1, 64, None, 0, 0]]}
+    first = [{}, {}, refused("NOT_ENOUGH_REPLICAS"), {}, {}]
+    admin, driver = admin_with(*first, {}, {}, sent, {}, record, {}, {})
+    with pytest.raises(InfrastructureError, match="NOT_ENOUGH_REPLICAS"):
+        admin.roundtrip("t")
+    admin.roundtrip("t")
+    assert driver.asked[1:] == [
+        "open", "open", "send", "close", "close",
+        "open", "open", "send", "assign", "poll", "close", "close",
+    ]  # fmt: skip
+    assert not set(driver.clients[1:6]) & set(driver.clients[6:])

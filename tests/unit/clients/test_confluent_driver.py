@@ -1,0 +1,89 @@
+"""What the driver of confluent-kafka says of errors, without a broker."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from importlib import import_module
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from confluent_kafka import KafkaError, KafkaException
+
+FOLDER = Path(__file__).resolve().parents[3] / "docker" / "clients" / "confluent-kafka"
+
+
+@pytest.fixture
+def module(monkeypatch):
+    """Imports a module of the driver, which finds its own beside itself."""
+    monkeypatch.syspath_prepend(FOLDER)
+    return import_module
+
+
+@pytest.mark.parametrize(
+    ("code", "outcome"),
+    [
+        (KafkaError.MSG_SIZE_TOO_LARGE, "fail"),
+        (KafkaError._QUEUE_FULL, "fail"),
+        (KafkaError._MSG_TIMED_OUT, "info"),
+        (KafkaError._PURGE_INFLIGHT, "info"),
+        (KafkaError._PURGE_QUEUE, "info"),  # it may have waited for a retry
+    ],
+)
+def test_a_record_failed_only_if_no_attempt_can_have_succeeded(module, code, outcome):
+    assert module("outcomes").send_outcome(KafkaError(code)) == outcome
+
+
+def test_an_answer_that_did_not_come_leaves_it_open_what_was_changed(module):
+    outcomes = module("outcomes")
+    assert outcomes.command_outcome("create_topic", TimeoutError()) == "info"
+    assert outcomes.command_outcome("end_offsets", TimeoutError()) == "fail"
+    assert outcomes.command_outcome("send", ValueError("size")) == "fail"
+
+
+class Message:
+    """A message of the client, which cannot be made without a broker in every version."""
+
+    def __init__(self, error):
+        self._error = error
+
+    def error(self):
+        return self._error
+
+
+def test_errors_alone_do_not_end_a_gap_between_deliveries(module, monkeypatch):
+    consume_loop = module("consume_loop")
+    monkeypatch.setattr(consume_loop, "Message", Message)
+    seen = []
+    client = SimpleNamespace(max_poll_records=500, on_message_error=seen.append)
+    loop = consume_loop.ConsumeLoop(client, {"id": 1, "style": "poll"})
+    began_ns = loop.loop.meter._delivered_ns
+    loop.look_at([Message(KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART))])
+    assert len(seen) == loop.loop.meter.errors == 1
+    assert loop.loop.meter._delivered_ns == began_ns
+
+
+def test_a_coordinator_that_moved_is_looked_up_anew(module, monkeypatch):
+    admin, made = module("admin"), []
+
+    class Native:
+        def __init__(self, config):
+            made.append(config)
+
+        def list_consumer_group_offsets(self, requests):
+            future = Future()
+            future.set_exception(KafkaException(KafkaError(KafkaError.NOT_COORDINATOR)))
+            return {requests[0].group_id: future}
+
+    monkeypatch.setattr(admin, "AdminClient", Native)
+    wire = SimpleNamespace(emit=lambda *_args, **_fields: None)
+    client = admin.AdminRole(wire, "a", {})
+    try:
+        client.op_open({"bootstrap": "b:9092"})
+        with pytest.raises(KafkaException):
+            client.op_group_offsets({"group": "g", "partitions": [["t", 0]]})
+    finally:
+        client.shut(1)
+        client.join(5)
+    assert len(made) == 2
+    assert made[0] == made[1]

@@ -1,0 +1,29 @@
+"""The sampler outlives a driver that cannot be read."""
+
+from __future__ import annotations
+
+import threading
+from types import SimpleNamespace
+
+from kafkalab.model.cluster import ProcessStats
+from kafkalab.model.errors import InfrastructureError
+from kafkalab.workloads import sampler
+from kafkalab.workloads.sampler import Sampler
+
+
+def test_a_driver_that_cannot_be_read_leaves_a_hole_in_its_own_series_only(monkeypatch):
+    monkeypatch.setattr(sampler, "INTERVAL_S", 0.01)
+    twice = threading.Semaphore(0)
+
+    def stats(driver):
+        if driver.name == "gone":
+            raise InfrastructureError("it has ended")
+        twice.release()
+        return ProcessStats(1, 1000, 0.1, 2, 3, 4)
+
+    drivers = [SimpleNamespace(name="gone"), SimpleNamespace(name="here")]
+    lab = SimpleNamespace(drivers=drivers, host=SimpleNamespace(stats=stats), readings=[])
+    with Sampler(lab):
+        assert twice.acquire(timeout=5)
+        assert twice.acquire(timeout=5)
+    assert {each.source for each in lab.readings} == {"driver:here"}
