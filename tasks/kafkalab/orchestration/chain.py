@@ -9,8 +9,8 @@ each step is mapped over its cells. What follows from what:
   why its trigger rule is not the usual one of a teardown, which wants a setup that succeeded.
 - A chain without cells (the run asked for other brokers) is skipped as a whole.
 - `gate` and `publish` run whatever happened, as long as there is a run to judge.
-- The state of a DAG run is that of its last task alone, so `verdict` repeats what the gate decided.
-  A teardown has tasks after it, so Airflow leaves it out although it asks to fail the run: `verdict`
+- The state of a DAG run is that of its last task, so `verdict` repeats what the gate decided. A
+  teardown has tasks after it, so Airflow leaves it out although it asks to fail the run: `verdict`
   looks at the teardowns too, or what one left behind would end green.
 
 Airflow demands that what follows a setup directly waits for its success, and cannot map over a part
