@@ -14,6 +14,7 @@ from kafkalab.model.claim import CLAIMS
 from kafkalab.model.metric import METRICS
 from kafkalab.model.scenario import STEPS
 from kafkalab.scenarios import loader
+from kafkalab.steps import registry
 
 FOLDER = Path(__file__).parents[2] / "expectations"
 SUITES = {name: load(FOLDER / "suites", name) for name in (QUALITY, *STEPS)}
@@ -118,4 +119,4 @@ def test_every_parameter_of_a_file_is_used(name):
 
 def test_every_step_that_a_quality_rule_names_exists():
     for rule in SUITES[QUALITY].rules:
-        assert set(rule.applies_to.get("step", ())) <= set(STEPS)
+        assert set(rule.applies_to.get("step", ())) <= set(registry.STEPS)

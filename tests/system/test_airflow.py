@@ -128,6 +128,15 @@ def test_a_cluster_that_does_not_start_is_taken_down_and_judged(lab: Lab) -> Non
     assert completed.exit_code is ExitCode.UNKNOWN
 
 
+def test_a_cluster_that_is_not_taken_down_makes_a_green_run_unknown(lab: Lab) -> None:
+    narrow = {"brokers": ["pinned"], "scenarios": ["C01"]}
+    assert lab.run(narrow).exit_code is ExitCode.PASS, "chains without cells leave nothing to stop"
+    completed = lab.run(narrow, {"pinned.teardown": 3})
+    assert {end.task: end.state for end in completed.tasks}["gate"] == "success"
+    assert completed.state == "failed"
+    assert completed.exit_code is ExitCode.UNKNOWN
+
+
 def test_a_request_that_plan_refuses_ends_as_usage(lab: Lab) -> None:
     completed = lab.run({}, {"plan": 2})
     assert lab.calls() == ["plan"]

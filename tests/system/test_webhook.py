@@ -18,6 +18,7 @@ import pytest
 
 from kafkalab.notify.webhook import BODY_BYTES_MAX, sign
 from kafkalab.orchestration import home, service
+from kafkalab.runtime.guard import GuardHandle
 
 pytestmark = pytest.mark.system
 
@@ -49,7 +50,16 @@ def _up_in_a_process_that_ends() -> service.Service:
     up = service.running()
     assert up is not None
     assert service.up() == up, "what is up is left as it is"
+    _crash("dag-processor")
+    assert (service.running(), service.lost()) == (None, ["dag-processor"])
+    assert service.up() == up, "what crashed is started again, beside what still serves"
+    assert (service.running(), service.lost()) == (up, [])
     return up
+
+
+def _crash(program: str) -> None:
+    guard = GuardHandle.load(home.folder() / f"guard-{service.NAME}")
+    guard.kill(program)
 
 
 def _logged_in(up: service.Service) -> httpx.Client:

@@ -17,6 +17,7 @@ from kafkalab.runtime import paths
 
 _PARTIAL = ".partial-"
 _LAST = ("verdict.json", "manifest.json", "gate.json")
+_MANIFEST = "/manifest.json"
 
 
 def folder() -> Path:
@@ -59,13 +60,16 @@ def waiting() -> Iterator[tuple[str, Path]]:
 def put_all(items: Mapping[str, bytes | Path], put: Callable[[str, bytes | Path], object]) -> None:
     """Store each item with `put`, in order; keep what it refuses, and say so at the end.
 
+    A manifest is kept as soon as anything before it was: it would vouch for what is not stored.
+
     Raises:
         StoreError: something was kept; it names the cause and the files.
     """
     first: StoreError | None = None
     kept: list[Path] = []
     for key, source in items.items():
-        if first is None or not first.unavailable:
+        vouches = key.endswith(_MANIFEST)
+        if first is None or not (first.unavailable or vouches):
             try:
                 put(key, source)
                 continue
@@ -89,7 +93,11 @@ def flush(put_file: Callable[[str, Path], object]) -> list[str]:
     """
     stored: list[str] = []
     refused: list[str] = []
+    kept: set[str] = set()  # folders of what had to stay
     for key, path in list(waiting()):
+        if key.endswith(_MANIFEST) and any(at.startswith(_folder(key)) for at in kept):
+            refused.append(f"{path}: what it names could not be stored")
+            continue
         try:
             put_file(key, path)
         except FileNotFoundError:
@@ -98,12 +106,17 @@ def flush(put_file: Callable[[str, Path], object]) -> list[str]:
             if error.unavailable:
                 raise
             refused.append(f"{path}: {error}")
+            kept.add(_folder(key))
             continue
         drop(path)
         stored.append(key)
     if refused:
         raise StoreError("spool: these files stay on disk:\n  " + "\n  ".join(refused))
     return stored
+
+
+def _folder(key: str) -> str:
+    return f"{key.rpartition('/')[0]}/"
 
 
 def drop(path: Path) -> None:

@@ -115,6 +115,17 @@ def _store() -> Finding:
     return Finding("store", "ok", endpoint)
 
 
+def _airflow() -> Finding:
+    """Whether what `up` started is whole: nothing starts a program again by itself."""
+    from kafkalab.orchestration import service
+
+    if lost := service.lost():
+        found = f"{', '.join(lost)} ended; see {paths.home() / 'airflow' / 'logs'}"
+        return Finding("Airflow", "optional", found, "make up starts it again")
+    up = service.running()
+    return Finding("Airflow", "ok", f"up, {up.url}" if up else "not up; make up starts it")
+
+
 def _noise() -> Finding:
     """Pressure stall information tells a noisy host from a slow build."""
     there = Path("/proc/pressure/cpu").exists()
@@ -124,5 +135,5 @@ def _noise() -> Finding:
 
 
 _CHECKS: tuple[Callable[[], Finding], ...] = (
-    _python, _java, _memory, _cores, _disk, _artifacts, _docker, _store, _noise,
+    _python, _java, _memory, _cores, _disk, _artifacts, _docker, _store, _airflow, _noise,
 )  # fmt: skip

@@ -9,7 +9,9 @@ each step is mapped over its cells. What follows from what:
   why its trigger rule is not the usual one of a teardown, which wants a setup that succeeded.
 - A chain without cells (the run asked for other brokers) is skipped as a whole.
 - `gate` and `publish` run whatever happened, as long as there is a run to judge.
-- The state of a DAG run is that of its last task, so `verdict` repeats what the gate decided.
+- The state of a DAG run is that of its last task, so `verdict` repeats what the gate decided. A
+  teardown has tasks after it, so Airflow leaves it out although it asks to fail the run: `verdict`
+  looks at the teardowns too, or what one left behind would end green.
 
 Airflow demands that what follows a setup directly waits for its success, and cannot map over a part
 of another task's result; hence one small `*_cells` task between `provision` and each step.
@@ -54,7 +56,7 @@ def workflow(*chains: Chain) -> None:
     teardowns out of a group's leaves: the next cluster would start beside the one that stops.
     """
     planned = plan()
-    gate = judge()
+    gate = judge([end.teardown.task_id for end in chains])
     previous = planned
     for provision, teardown in chains:
         provision.pool = QUEUE if previous is planned else NEXT
@@ -134,8 +136,12 @@ def _cells(step: str, role: str, provision: StepOperator) -> Any:
     return listed
 
 
-def judge() -> StepOperator:
-    """The end of every run, whatever happened before: gate, publish, verdict; returns the gate."""
+def judge(teardowns: Sequence[str] = ()) -> StepOperator:
+    """The end of every run, whatever happened before: gate, publish, verdict; returns the gate.
+
+    Args:
+        teardowns: task ids that must have left nothing behind for the run to be green.
+    """
     gate = StepOperator(
         task_id="gate",
         step="gate",
@@ -150,17 +156,22 @@ def judge() -> StepOperator:
         trigger_rule=TriggerRule.ALL_DONE,
         doc_md="Writes the report and tells whoever asked.",
     )
-    gate >> publish >> _verdict()
+    gate >> publish >> _verdict(teardowns)
     return gate
 
 
-def _verdict() -> Any:
+def _verdict(teardowns: Sequence[str]) -> Any:
     @task(trigger_rule=TriggerRule.ALL_DONE)  # type: ignore[untyped-decorator]
     def verdict(**context: Any) -> str:
-        """The gate's verdict as the state of the run: green only if it passed and was published."""
+        """The gate's verdict as the state of the run.
+
+        Green only if it passed, was published, and every cluster was taken down.
+        """
         ti = context["ti"]
-        for name in ("gate", "publish"):
+        for name in ("gate", "publish", *teardowns):
             said = ti.xcom_pull(task_ids=name, key=RESULT) or {}
+            if name in teardowns and said.get("skipped"):
+                continue  # a chain without cells: it said so itself
             outcome = said.get("verdict", "unknown")
             if said.get("exit_code") != 0 or outcome != "pass":
                 where = said.get("manifest", "it left no manifest, see its log")

@@ -58,6 +58,9 @@ def up(
 ) -> Service:
     """Start Airflow and wait until it is healthy; one that is up is returned as it is.
 
+    Of one that has lost a program (a scheduler that crashed), that program is started again: beside
+    a whole new set the two that still serve would go on with the same database.
+
     Args:
         port: of the API server; None: 8080, or any free one where that is taken.
         env: variables for Airflow and the steps, beside those of this process: the store.
@@ -67,7 +70,7 @@ def up(
         UsageError: the port that was asked for is taken.
         InfrastructureError: it did not become healthy; nothing is left running.
     """
-    if (found := running()) is not None:
+    if (found := running() or _mended(say)) is not None:
         return found
     chosen = _port(port)
     database.ensure(home.database())
@@ -108,6 +111,27 @@ def running() -> Service | None:
     if not _file().exists():
         return None
     return Service(**json.loads(_file().read_text(encoding="utf-8")))
+
+
+def lost() -> list[str]:
+    """Programs that ended by themselves while the others of this home go on; sorted."""
+    guard = _guard()
+    if guard is None or not guard.alive() or not _file().exists():
+        return []
+    return sorted(set(_PROGRAMS) - set(guard.pids))
+
+
+def _mended(say: Callable[[str], None]) -> Service | None:
+    """The Airflow of this home with its lost programs started again; None: there is none."""
+    names, guard = lost(), _guard()
+    if not names or guard is None:
+        return None
+    service = Service(**json.loads(_file().read_text(encoding="utf-8")))
+    for name in names:
+        say(f"Airflow's {name} had ended (see {service.logs}/{name}.log): starting it again")
+        guard.start(guard.programs()[name])
+    _await_health(service, guard)
+    return service
 
 
 def down() -> bool:

@@ -128,6 +128,7 @@ class StepOperator(DockerOperator):  # type: ignore[misc]
         if self.skip_with and (ti.xcom_pull(task_ids=self.skip_with, key=RESULT) or {}).get(
             "skipped"
         ):
+            ti.xcom_push(key=RESULT, value={"skipped": True})
             raise AirflowSkipException(no_cells)
         if not self.skip_without:
             return

@@ -79,6 +79,7 @@ def plan(
     subjects = _resolved(params.subjects or workflow.subjects, resolve)
     everyone = _resolved(workflow.everyone, resolve)
     cells: dict[str, list[Cell]] = {}
+    planned: dict[str, str] = {}  # cell → role: two roles of one version would store the same keys
     skipped: list[Skipped] = []
     for line in workflow.plan:
         clients = subjects if line.clients == "subjects" or params.subjects else everyone
@@ -94,8 +95,14 @@ def plan(
                 if lacking:
                     skipped.append(Skipped(f"{name} on {broker}", ", ".join(lacking)))
                     continue
-                group = cells.setdefault(f"{scenario.step}/{role}", [])
-                group.extend(Cell(name, (client,), broker) for client in clients)
+                wanted_here = [Cell(name, (client,), broker) for client in clients]
+                if again := [cell for cell in wanted_here if planned.get(cell.id, role) != role]:
+                    other = planned[again[0].id]
+                    skipped.append(Skipped(f"{name} on {role}", f"a Kafka other than {other}'s"))
+                new = [cell for cell in wanted_here if cell.id not in planned]
+                planned.update((cell.id, role) for cell in new)
+                if new:
+                    cells.setdefault(f"{scenario.step}/{role}", []).extend(new)
     if not cells:
         raise UsageError(
             f"nothing to run: workflow {workflow.name} has no cell for scenarios "

@@ -11,15 +11,24 @@ from kafkalab.model.errors import InfrastructureError
 from kafkalab.model.run import Run
 
 
+class NoClusterError(InfrastructureError):
+    """No cluster was provisioned, which the store has said: it is not that the store is silent."""
+
+
 def cluster_of(store: Store, run: Run, role: str) -> tuple[Engine, ClusterInfo]:
-    """The latest cluster of a role; raises `InfrastructureError` when none was provisioned."""
+    """The latest cluster of a role.
+
+    Raises:
+        NoClusterError: none was provisioned.
+        InfrastructureError: the store or the engine does not answer.
+    """
     found = [
         key
         for key in store.list(f"{run.prefix}provision/")
         if key.endswith(f"/{keys.safe(role)}/cluster.json")
     ]
     if not found:
-        raise InfrastructureError(
+        raise NoClusterError(
             f"expected a {role} cluster of run {run.run_id}, found none: its provision step did "
             "not succeed, see that step's log."
         )

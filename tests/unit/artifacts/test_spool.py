@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kafkalab.artifacts import spool
+from kafkalab.artifacts.s3 import StoreError
 from kafkalab.model.errors import InfrastructureError
 
 
@@ -50,3 +51,24 @@ def test_a_spool_that_cannot_be_written_names_what_is_lost(tmp_path):
         spool.keep("r/x", source)
     with pytest.raises(InfrastructureError, match="it is lost"):
         spool.keep("r/x", b"x")
+
+
+def test_a_manifest_never_vouches_for_what_was_refused(tmp_path):
+    stored: list[str] = []
+
+    def put(key: str, _source: object) -> None:
+        if key.endswith("history.parquet"):
+            raise StoreError(f"{key} already holds other bytes")
+        stored.append(key)
+
+    at = "runs/r/correctness/attempt=1/C01"
+    names = ("history.parquet", "logs/a.log", "verdict.json", "manifest.json")
+    with pytest.raises(StoreError, match="2 of 4 artifacts wait on disk"):
+        spool.put_all({f"{at}/{name}": b"x" for name in names}, put)
+    assert stored == [f"{at}/logs/a.log", f"{at}/verdict.json"]
+
+    spool.keep("runs/r/gate/attempt=1/manifest.json", b"m")
+    stored.clear()
+    with pytest.raises(StoreError, match=f"{at}/manifest.json: what it names could not be stored"):
+        spool.flush(put)
+    assert stored == ["runs/r/gate/attempt=1/manifest.json"], "others' manifests are none the worse"

@@ -214,6 +214,15 @@ def test_an_unknown_attempt_warns_when_a_later_one_passed(world):
     assert [w.name for w in result.warnings] == ["earlier-attempt-unknown"]
 
 
+def test_what_a_teardown_left_behind_is_red(world, one_failure):
+    world.manifests.append(Manifest("teardown", 1, Outcome.PASS))
+    assert world.judge().outcome is Outcome.PASS
+    world.manifests.append(Manifest("teardown", 2, Outcome.UNKNOWN, "found java 4711"))
+    failure = one_failure(world.judge())
+    assert (failure.name, failure.outcome) == ("torn-down", Outcome.UNKNOWN)
+    assert failure.summary == "teardown is unknown: found java 4711"
+
+
 def test_without_the_catalogue_the_result_says_so(world):
     result = world.judge(scenarios=None)
     assert result.outcome is Outcome.PASS

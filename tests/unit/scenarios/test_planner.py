@@ -59,6 +59,23 @@ def test_what_the_engine_lacks_is_skipped_in_words():
     assert not plan(frozenset({"pause"}), {**CATALOGUE, "C01": needy}).skipped
 
 
+def test_two_roles_of_one_version_run_a_cell_once():
+    def resolve(subject):
+        newest = subject.version == "newest"
+        return pins.load().resolve(
+            dataclasses.replace(subject, version="pinned") if newest else subject
+        )
+
+    flow = loader.load_workflow("kafka_smoke")
+    found = planner.plan(flow, planner.Params(), CATALOGUE, resolve, frozenset())
+    ids = [cell.id for group in found.cells.values() for cell in group]
+    assert len(ids) == len(set(ids))
+    assert "compat/newest" not in found.cells
+    assert [(s.what, s.needs) for s in found.skipped] == [
+        ("A01 on newest", "a Kafka other than pinned's")
+    ]
+
+
 @pytest.mark.parametrize(
     ("params", "says"),
     [
