@@ -158,6 +158,8 @@ class GuardHandle:
             self.signal(name, signal.SIGTERM)
             if not _until(lambda: not self.status()[name].alive(), grace_s):
                 return self.kill(name)
+            # It is gone before its guard has reaped it and written down how it ended.
+            _until(lambda: self.status()[name].exit is not None or not self.alive(), _ANSWER_S)
         return self.status()[name].exit
 
     def kill(self, name: str) -> int | None:
