@@ -133,8 +133,7 @@ class GuardHandle:
 
     def alive(self) -> bool:
         """Whether the guard itself runs."""
-        state = self._state()
-        return bool(started_ticks(int(state["guard"])) == state["ticks"])
+        return bool(started_ticks(self.guard_pid) == self._state()["ticks"])
 
     def ending(self) -> str:
         """Why the guard ended or is ending; empty while it serves (or was killed)."""
@@ -144,8 +143,7 @@ class GuardHandle:
         """Start a further program, or one of that name again after it ended; its pid."""
         self._ask({"op": "start", "program": program.to_dict()})
         pid = self.status()[program.name].pid
-        if pid is None:  # cannot be: the guard would have answered with an error
-            raise InfrastructureError(f"{self.folder}: {program.name} was started without a pid.")
+        assert pid is not None, program.name  # else the guard had answered with an error
         return pid
 
     def signal(self, name: str, number: int) -> None:
@@ -158,7 +156,7 @@ class GuardHandle:
             self.signal(name, signal.SIGTERM)
             if not _until(lambda: not self.status()[name].alive(), grace_s):
                 return self.kill(name)
-            # It is gone before its guard has reaped it and written down how it ended.
+            # gone is not yet reaped
             _until(lambda: self.status()[name].exit is not None or not self.alive(), _ANSWER_S)
         return self.status()[name].exit
 

@@ -2,7 +2,7 @@
 
 What is driven: closed loops, as fast as the client takes them, after its connections are up. Both
 builds take turns; see paired.py for the frame and for what is claimed. A consuming process reads
-the whole backlog in each of its turns, so that what it fetches ahead is part of what is measured.
+the whole backlog, so that what it fetches ahead is part of what is measured.
 """
 
 from __future__ import annotations
@@ -44,7 +44,6 @@ class ConsumeLoad:
     records: int
     record_bytes: int
     partitions: int
-    turns: int  # each reads all records
     pairs_min: int
     pairs_max: int
 
@@ -74,7 +73,7 @@ class _Producer:
 
 
 class _Consumer:
-    """A consuming process: each turn reads the backlog from its start."""
+    """A consuming process: it reads the backlog from its start."""
 
     def __init__(self, lab: Lab, load: ConsumeLoad, topic: str, subject: str, name: str) -> None:
         self._lab, self._load, self._topic = lab, load, topic
@@ -116,7 +115,7 @@ def drive_consume(lab: Lab, load: ConsumeLoad) -> Driven:
     roles.close(lab, [producer])
     lab.host.stop(writer)
 
-    race = paired.in_turns(partial(_Consumer, lab, load, topic), load.turns)
+    race = paired.one_by_one(partial(_Consumer, lab, load, topic))
     trials, verdict = paired.run(lab, load, race, [CONSUMED])
     return paired.driven(trials, {}, verdict)
 
