@@ -93,7 +93,8 @@ class Racer(Protocol):
 def one_by_one(begin: Callable[[str, str], Racer]) -> RunPair:
     """Both builds one after the other, the second process begins when the first has ended.
 
-    For readers: one that has read a backlog and idles was seen to halve the rate of the next.
+    For readers: with both processes up, the first of two equal builds read 25 % faster (18 of 24
+    pairs; why was not found).
     """
 
     def run_pair(order: Sequence[tuple[str, str]]) -> list[Trial]:
