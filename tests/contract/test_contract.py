@@ -76,6 +76,44 @@ def test_foreign_and_broken_payloads_are_named(session, bootstrap, topic):
     ]  # fmt: skip
 
 
+CONTENTS = [
+    {"key": "payload", "value": None},
+    {"key": "payload", "value": ""},
+    {"key": "", "value": "payload"},
+    {"key": "k", "headers": [["a", "1"], ["b", ""]]},
+    {"value": "other", "headers": [["id", "payload"], ["\u00ff", "\u0000\u00ff"]]},
+    {"key": None, "value": None, "headers": [["h", "payload"]]},
+]
+RARE = {
+    "null-headers": {"headers": [["a", None]]},
+    "repeated-headers": {"headers": [["a", "1"], ["b", "2"], ["a", "3"]]},
+}
+
+
+@pytest.mark.parametrize("writer", ["subject", "other"])
+def test_content_is_written_and_read_as_it_is(session, needs, other, bootstrap, topic, writer):
+    needs("headers")
+    source, reader = (session, other) if writer == "subject" else (other, session)
+    able = session.driver.hello["capabilities"]
+    contents = [*CONTENTS, *(content for name, content in RARE.items() if name in able)]
+    producer = source.open("producer", bootstrap)
+    plain = [[0, 98, 64], [0, 99, 64, {}]]
+    sent = [[0, n, 64, content] for n, content in enumerate(contents)]
+    source.must("send", producer, topic=topic, records=[*sent, *plain])
+    consumer = reader.open("consumer", bootstrap)
+    reader.must("assign", consumer, partitions=[[topic, 0, 0]])
+    read = reader.poll_all(consumer, len(sent) + len(plain))
+    assert [record[3] for record in read] == [*range(len(contents)), 98, 99]
+    assert [record[5] for record in read] == [None] * len(read)
+    assert [len(record) for record in read[-2:]] == [8, 8]
+    whole = [{"key": None, "value": "payload", "headers": [], **content} for content in contents]
+    assert [record[8] for record in read[:-2]] == whole
+    sizes = {"payload": 64, None: 0, "": 0, "other": 5}
+    assert [record[4] for record in read[:-2]] == [sizes[each["value"]] for each in whole]
+    source.must("close", producer, timeout_ms=5000)
+    reader.must("close", consumer, timeout_ms=5000)
+
+
 def test_what_the_client_refuses_is_a_fail_among_results(session, bootstrap, topic):
     producer = session.open("producer", bootstrap, max_message_bytes=50_000)
     mixed = session.call("send", producer, topic=topic, records=[[0, 1, 100], [0, 2, 60_000]])
