@@ -131,6 +131,20 @@ def report_command(
     _exit(summary.show(run, json_output))
 
 
+@app.command("clients")
+def clients_command(
+    subjects: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[NAME@VERSION...]", help="Build these, too, and ask them."),
+    ] = None,
+    json_output: Json = False,
+) -> None:
+    """The clients that can be put under test, what is built here, and what each can do."""
+    from kafkalab.cli import clients
+
+    _exit(clients.run(tuple(subjects or ()), json_output))
+
+
 @app.command("doctor")
 def doctor_command(json_output: Json = False) -> None:
     """What this host can do, what it lacks, and how to get it."""

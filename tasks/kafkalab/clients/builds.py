@@ -34,7 +34,7 @@ from kafkalab.model.subject import DriverLaunch, Subject
 from kafkalab.runtime import java, paths
 from kafkalab.runtime.files import read_json, replace_json
 
-FORMAT = 1  # of launch.json, and of what builders leave
+FORMAT = 2  # of launch.json, and of what builders leave
 # In a builder's command line: the folder of the build, and what each lab has at a place of its own.
 FOLDER = "{folder}"
 PYTHON = "{python}"
@@ -82,6 +82,7 @@ class Launch:
     format: int
     key: str
     subject: str  # as it was asked for
+    driver: str  # digest of the driver's sources and its kit
     argv: tuple[str, ...]
     outside: tuple[str, ...] = ()
     hello: Mapping[str, Any] = field(default_factory=dict)
@@ -108,19 +109,20 @@ def launch(order: Order, builder: Builder) -> DriverLaunch:
     return DriverLaunch(order.subject, argv, capabilities=capabilities)
 
 
+def current(order: Order) -> list[Launch]:
+    """Builds in the cache of an order's client, in any version, with the driver as it is now."""
+    folders = sorted((paths.cache() / "builds").glob("[!.]*/"))
+    found = (read_launch(folder) for folder in folders)
+    name, driver = f"{order.subject.name}@", _driver_digest(order)
+    return [m for m in found if m and m.driver == driver and m.subject.startswith(name)]
+
+
 def read_launch(folder: Path) -> Launch | None:
     """What a finished build says of itself; None where there is none, or one of another format."""
     raw = read_json(folder / LAUNCH)
     if raw.get("format") != FORMAT:
         return None
     return Launch(**{**raw, "argv": tuple(raw["argv"]), "outside": tuple(raw["outside"])})
-
-
-def finished() -> list[Launch]:
-    """Every build in the cache."""
-    folders = sorted((paths.cache() / "builds").glob("*/"))
-    found = (read_launch(folder) for folder in folders if not folder.name.startswith("."))
-    return [each for each in found if each is not None]
 
 
 def copy_sources(order: Order, folder: Path) -> None:
@@ -166,11 +168,15 @@ def _key(order: Order, builder: Builder) -> str:
         "name": order.subject.name,
         "package": order.package,
         "source": order.source.identity(),
-        "driver": sources.digest([order.driver, *([order.kit] if order.kit else [])]),
+        "driver": _driver_digest(order),
         "needs": [*order.needs, *order.extra],
         "builder": builder.identity(order),
     }
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:32]
+
+
+def _driver_digest(order: Order) -> str:
+    return sources.digest([order.driver, *([order.kit] if order.kit else [])])
 
 
 def _make(order: Order, builder: Builder, key: str, folder: Path) -> None:
@@ -178,7 +184,8 @@ def _make(order: Order, builder: Builder, key: str, folder: Path) -> None:
     log.add(f"# {order.subject}")
     made = builder.make(order, folder, log)
     hello = _hello(order, _argv(made.argv, folder), folder, log)
-    content = Launch(FORMAT, key, str(order.subject), made.argv, made.outside, hello)
+    driver = _driver_digest(order)
+    content = Launch(FORMAT, key, str(order.subject), driver, made.argv, made.outside, hello)
     (folder / LOG).write_text(log.text, encoding="utf-8")
     replace_json(folder / LAUNCH, asdict(content))
 

@@ -66,9 +66,11 @@ def test_it_is_built_once_and_knows_its_capabilities(workshop, order):
     assert first.capabilities == {"produce"}
     assert builds.launch(order, workshop.builder()) == first
     assert workshop.made == 1
-    (found,) = builds.finished()
+    (found,) = builds.current(order)
     assert (found.subject, found.hello["client"]["version"]) == ("x@1.0", "1")
     assert "pid" not in found.hello
+    (order.driver / "driver.py").write_text(HELLO.replace("CONTRACT", "1") + "\n# edited")
+    assert builds.current(order) == []
 
 
 def test_whatever_goes_in_makes_another_build(workshop, order, tmp_path):
