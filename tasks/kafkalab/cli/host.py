@@ -13,6 +13,7 @@ from kafkalab.model.subject import Subject
 from kafkalab.runtime import paths, pins
 
 STORE_HOLDER = "up"
+FIRST_RUN = "kafka_smoke"  # what `make run` executes
 UNTIL_DOWN_S = 10 * 365 * 86_400.0  # the lease of what only `down`, or a reboot, ends
 
 
@@ -101,11 +102,13 @@ def _store() -> None:
 
 
 def _clients() -> None:
+    """The clients of the smoke; any other is built at its first use."""
     from kafkalab.clients.resolver import resolve_client
+    from kafkalab.scenarios.loader import load_workflow
 
-    known = pins.load()
-    for name in known.clients:
-        resolve_client(known.resolve(Subject(name, "pinned")), known, "process")
+    known, flow = pins.load(), load_workflow(FIRST_RUN)
+    for text in dict.fromkeys((*flow.subjects, *flow.everyone)):
+        resolve_client(Subject.parse(text), known, "process")
 
 
 def _airflow() -> None:
@@ -118,6 +121,6 @@ _NEEDED: dict[str, Callable[[], None]] = {
     "JRE": _java,
     "Kafka, oldest, pinned and newest": _brokers,
     "embedded store": _store,
-    "clients": _clients,
+    "clients of the smoke": _clients,
     "Airflow's database": _airflow,
 }

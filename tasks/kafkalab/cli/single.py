@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from kafkalab.artifacts import keys, runs, server
 from kafkalab.artifacts.store import Store
 from kafkalab.cli import output
+from kafkalab.clients.resolver import settled
 from kafkalab.model.errors import ExitCode, UsageError
 from kafkalab.model.run import Run
 from kafkalab.model.scenario import Cell
@@ -52,7 +53,7 @@ def run(wanted: Wanted, json_output: bool) -> ExitCode:
         raise UsageError(f"--profile: expected one of {known}, found '{wanted.profile}'.")
     known_pins = pins.load()
     scenario = loader.scenario_named(wanted.scenario, loader.catalogue(wanted.profile))
-    client = str(known_pins.resolve(Subject.parse(wanted.client)))
+    client = str(settled(Subject.parse(wanted.client), known_pins))
     broker = known_pins.resolve(Subject.parse(wanted.broker))
     if broker.name not in known_pins.brokers:
         raise UsageError(

@@ -21,7 +21,7 @@ import psutil
 
 from kafkalab.artifacts import keys
 from kafkalab.artifacts.store import Store
-from kafkalab.clients.resolver import resolve_client
+from kafkalab.clients.resolver import resolve_client, settled
 from kafkalab.cluster.registry import select_engine
 from kafkalab.model.errors import ExitCode, UsageError
 from kafkalab.model.run import Manifest, Run
@@ -42,7 +42,11 @@ def make_run(
     flow = loader.load_workflow(workflow)
     engine = select_engine(params.engine)
     plan = planner.plan(
-        flow, params, loader.catalogue(flow.profile), pins.load().resolve, engine.capabilities()
+        flow,
+        params,
+        loader.catalogue(flow.profile),
+        lambda subject: settled(subject, pins.load()),
+        engine.capabilities(),
     )
     resolved = {**raw_params, "engine": engine.name, "subjects": list(plan.subjects)}
     run = plan_cells(flow, plan.cells, run_id, resolved, say)
