@@ -213,7 +213,8 @@ def _broker_kafka(version: str) -> list[Entry]:
 
 def _client_confluent_kafka(version: str) -> list[Entry]:
     needs = "\n".join(_needs("confluent-kafka", "requirements.txt"))
-    return [Entry(site(f"confluent-kafka=={version}\n{needs}\n", locked=False), "site")]
+    packages = site(f"confluent-kafka=={version}\n{needs}\n", locked=False)
+    return [Entry(packages, "site"), Entry(paths.root() / "docker/clients/kit-python", "kit")]
 
 
 def _client_kafka_clients(version: str) -> list[Entry]:
