@@ -88,8 +88,8 @@ class Launch:
     hello: Mapping[str, Any] = field(default_factory=dict)
 
 
-def launch(order: Order, builder: Builder) -> DriverLaunch:
-    """How to start the driver of a client, built first where it is not there yet.
+def folder_of(order: Order, builder: Builder) -> Path:
+    """The folder of a build, made where it is not there yet.
 
     Raises:
         UsageError: there is no such version; the nearest are named.
@@ -100,7 +100,12 @@ def launch(order: Order, builder: Builder) -> DriverLaunch:
     folder = paths.cache() / "builds" / key
     if folder.is_dir() and not _whole(folder):
         shutil.rmtree(folder)
-    once(folder, lambda scratch: _make(order, builder, key, scratch))
+    return once(folder, lambda scratch: _make(order, builder, key, scratch))
+
+
+def launch(order: Order, builder: Builder) -> DriverLaunch:
+    """How to start the driver of a client; raises as `folder_of` does."""
+    folder = folder_of(order, builder)
     made = read_launch(folder)
     if made is None:
         raise BuildError(f"{folder}: expected {LAUNCH} of a finished build, found none: remove it.")
