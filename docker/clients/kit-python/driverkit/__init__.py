@@ -40,7 +40,8 @@ Loops
                     a record. `op_produce` returns `MyProduceLoop(self, command).run()`.
     `ConsumeLoop`   set `styles`, override `fetch`, `look_at` (call `delivered` with the values and
                     `order` for each partition) and `commit_now`. The client needs an attribute
-                    `max_poll_records` (int or None: what the client likes).
+                    `max_poll_records` (int or None: what the client likes). A client that gives
+                    records one by one takes the time of each, and has some looked at together.
     They count, sample once a second and check every record. They are measured against a bare loop
     of the same client: where a call for each record costs too much, override `closed_chunk`.
 Errors

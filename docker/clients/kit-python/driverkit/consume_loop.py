@@ -7,6 +7,7 @@ one by one only where that finds something.
 from __future__ import annotations
 
 import time
+from itertools import compress
 from typing import Any
 from zlib import crc32
 
@@ -80,26 +81,45 @@ class ConsumeLoop:
         left = most - self.loop.meter.all_records
         return left if self.batch is None else min(self.batch, left)
 
-    def delivered(self, now_ns: int, values: list[bytes | None]) -> None:
-        """Check and count the values of one delivery."""
+    def delivered(
+        self, now_ns: int, values: list[bytes | None], times_ns: list[int] | None = None
+    ) -> None:
+        """Check and count the values of one delivery.
+
+        Args:
+            now_ns: when it came.
+            values: of its records.
+            times_ns: where each record is a delivery, and they are only looked at together: when
+                each came.
+        """
         meter = self.loop.meter
-        meter.delivered(now_ns, len(values))
+        if times_ns is None:
+            meter.delivered(now_ns, len(values))
+        else:
+            meter.delivered_each(times_ns)
         if None in values or min(map(len, values), default=SIZE_MIN) < SIZE_MIN:
-            values = self._without_bad(values)
+            values, times_ns = self._without_bad(values, times_ns)
         meter.bytes += sum(map(len, values))
         checks = list(map(crc32, values))
         headers = list(map(header, values))
         if checks.count(RESIDUE) != len(checks) or any(each[0] != MAGIC for each in headers):
-            values = self._without_bad(values)
+            values, times_ns = self._without_bad(values, times_ns)
             headers = list(map(header, values))
         meter.value_sum = (meter.value_sum or 0) + sum([each[1] for each in headers])
-        meter.add_latencies([(now_ns - each[2]) // 1000 for each in headers if each[2]])
+        if times_ns is None:
+            meter.add_latencies([(now_ns - each[2]) // 1000 for each in headers if each[2]])
+        else:
+            pairs = zip(times_ns, headers, strict=True)
+            meter.add_latencies([(at_ns - each[2]) // 1000 for at_ns, each in pairs if each[2]])
 
-    def _without_bad(self, values: list[bytes | None]) -> list[bytes]:
-        """Count payloads that are not what was sent, and leave them out."""
-        good = [value for value in values if value is not None and unpack(value)[1] is None]
-        self.loop.meter.corrupt += len(values) - len(good)
-        return good
+    def _without_bad(
+        self, values: list[bytes | None], times_ns: list[int] | None
+    ) -> tuple[list[bytes], list[int] | None]:
+        """Count payloads that are not what was sent, and leave them and their times out."""
+        intact = [value is not None and unpack(value)[1] is None for value in values]
+        self.loop.meter.corrupt += intact.count(False)
+        good = list(compress(values, intact))
+        return good, None if times_ns is None else list(compress(times_ns, intact))
 
     def order(self, topic: str, partition: int, offsets: list[int]) -> None:
         """Count the records of one partition, and offsets that step back."""

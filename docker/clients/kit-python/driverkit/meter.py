@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterable
+from operator import sub
 from typing import Any
 
 from hdrh.histogram import HdrHistogram
@@ -48,6 +49,15 @@ class Meter:
         self._delivered_ns = now_ns
         self.records += records
         self.all_records += records
+
+    def delivered_each(self, times_ns: list[int]) -> None:
+        """Note deliveries of one record each, by their times."""
+        before = [self._delivered_ns, *times_ns]
+        gap = max(map(sub, times_ns, before), default=0)
+        self.gap_ns_max = max(self.gap_ns_max, gap)
+        self._delivered_ns = before[-1]
+        self.records += len(times_ns)
+        self.all_records += len(times_ns)
 
     def add_latencies(self, latencies_us: Iterable[int]) -> None:
         """Keep latencies for the interval's histogram."""
