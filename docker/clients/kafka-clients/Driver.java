@@ -104,7 +104,8 @@ public final class Driver {
                 "commit-async", "auto-commit", "loop-produce", "loop-consume-poll",
                 "loop-consume-batch", "compression-gzip", "compression-snappy", "compression-lz4",
                 "compression-zstd", "buffered-records", "heap", "headers", "null-headers",
-                "repeated-headers", "tls", "sasl-plain", "sasl-scram", "oauthbearer"));
+                "repeated-headers", "null-records", "tls", "sasl-plain", "sasl-scram",
+                "oauthbearer"));
     if (ConsumerConfig.configNames().contains("group.protocol")) {
       found.add("kip848");
     }
