@@ -6,6 +6,7 @@ one by one only where that finds something.
 
 from __future__ import annotations
 
+import struct
 import time
 from itertools import compress
 from typing import Any
@@ -14,9 +15,10 @@ from zlib import crc32
 from driverkit.client import Command
 from driverkit.loops import Loop
 from driverkit.outcome import RefusedError
-from driverkit.payload import MAGIC, RESIDUE, SIZE_MIN, header, unpack
+from driverkit.payload import MAGIC, RESIDUE, unpack
 
 COMMITS = ("none", "auto", "sync", "async")
+_begin = struct.Struct(">4sQq").unpack_from  # what a loop looks at in a header
 
 
 class ConsumeLoop:
@@ -97,20 +99,24 @@ class ConsumeLoop:
             meter.delivered(now_ns, len(values))
         else:
             meter.delivered_each(times_ns)
-        if None in values or min(map(len, values), default=SIZE_MIN) < SIZE_MIN:
+        try:
+            intact = list(map(crc32, values)).count(RESIDUE) == len(values)
+            headers = list(map(_begin, values))
+        except (TypeError, struct.error):  # null, or shorter than a header
+            intact, headers = False, []
+        if not intact or any(each[0] != MAGIC for each in headers):
             values, times_ns = self._without_bad(values, times_ns)
+            headers = list(map(_begin, values))
+        if not headers:
+            return
+        _, numbers, intended_ns = zip(*headers, strict=True)
         meter.bytes += sum(map(len, values))
-        checks = list(map(crc32, values))
-        headers = list(map(header, values))
-        if checks.count(RESIDUE) != len(checks) or any(each[0] != MAGIC for each in headers):
-            values, times_ns = self._without_bad(values, times_ns)
-            headers = list(map(header, values))
-        meter.value_sum = (meter.value_sum or 0) + sum([each[1] for each in headers])
+        meter.value_sum = (meter.value_sum or 0) + sum(numbers)
         if times_ns is None:
-            meter.add_latencies([(now_ns - each[2]) // 1000 for each in headers if each[2]])
+            meter.add_latencies([(now_ns - at_ns) // 1000 for at_ns in intended_ns if at_ns])
         else:
-            pairs = zip(times_ns, headers, strict=True)
-            meter.add_latencies([(at_ns - each[2]) // 1000 for at_ns, each in pairs if each[2]])
+            pairs = zip(times_ns, intended_ns, strict=True)
+            meter.add_latencies([(came - at_ns) // 1000 for came, at_ns in pairs if at_ns])
 
     def _without_bad(
         self, values: list[bytes | None], times_ns: list[int] | None
