@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from itertools import groupby
+from itertools import chain, groupby
 from operator import attrgetter
 from typing import Any
 
@@ -37,10 +37,9 @@ class ConsumeLoop(driverkit.ConsumeLoop):
         """One delivery; of the iterator's, each a delivery, as many as are looked at together."""
         if self.style == "stream":
             return self.iterate(most)
-        delivery = self.client.fetch(1 if self.style == "poll" else most, SLICE_S)
-        return [record for part in delivery.values() for record in part]
+        return list(self.client.fetch(1 if self.style == "poll" else most, SLICE_S).values())
 
-    def iterate(self, most: int | None) -> list[Any]:
+    def iterate(self, most: int | None) -> list[list[Any]]:
         """Records of the iterator with the time of each, until it waited or time is over."""
         now, records, times_ns = time.monotonic_ns, [], []
         until_ns = now() + int(SLICE_S * 1e9)
@@ -51,15 +50,17 @@ class ConsumeLoop(driverkit.ConsumeLoop):
             if len(records) == most or at_ns >= until_ns:
                 break
         self.times_ns = times_ns
-        return records
+        return [list(each) for _, each in groupby(records, _place)]
 
-    def look_at(self, delivery: list[Any]) -> int:
-        """Check and count one delivery."""
+    def look_at(self, delivery: list[list[Any]]) -> int:
+        """Check and count one delivery, whose lists hold records of one partition each."""
         now_ns = time.monotonic_ns()
-        self.delivered(now_ns, list(map(_value, delivery)), self.times_ns)
-        for (topic, partition), records in groupby(delivery, _place):
+        values = list(map(_value, chain.from_iterable(delivery)))
+        self.delivered(now_ns, values, self.times_ns)
+        for records in delivery:
+            topic, partition = _place(records[0])
             self.order(topic, partition, list(map(_offset, records)))
-        return len(delivery)
+        return len(values)
 
     def commit_now(self) -> None:
         """Commit what the client thinks was consumed."""

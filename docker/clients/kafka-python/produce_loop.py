@@ -19,6 +19,37 @@ if TYPE_CHECKING:
 _PAUSE_S = 0.01
 
 
+class Chunk:
+    """Records that were handed over together.
+
+    What the client calls for each of them costs, so all share two functions. Which records did not
+    get through is looked up in the futures, when it is asked for.
+    """
+
+    def __init__(self, loop: ProduceLoop, first: int, intended_ns: int) -> None:
+        self.loop = loop
+        self.first = first  # value of the first record
+        self.futures: list[Any] = []
+        acked, landed = loop.acked.append, loop.landed.append
+
+        def report(found: Any) -> None:
+            acked(intended_ns)
+            landed(found[1])
+
+        self.report = report
+
+    def give_up(self, _error: BaseException) -> None:
+        """One of the records did not get through."""
+        self.loop.meter.errors += 1
+        self.loop.given_up += 1
+        self.loop.failing[self.first] = self
+
+    def refused_sum(self) -> int:
+        """The sum of the values that did not get through."""
+        failed = enumerate(self.futures, self.first)
+        return sum(value for value, future in failed if future is not None and future.failed())
+
+
 class ProduceLoop(driverkit.ProduceLoop):
     """One `produce` command."""
 
@@ -27,52 +58,44 @@ class ProduceLoop(driverkit.ProduceLoop):
     def __init__(self, client: ProducerClient, command: Command) -> None:
         super().__init__(client, command)
         self.send = client.native.send
+        self.meter = self.loop.meter
         self.given_up = 0  # records that did not get through
+        self.failing: dict[int, Chunk] = {}  # by the first value
 
     def closed_chunk(self, count: int) -> None:
         """Hand over as many records, all at once: `hand_over` without its cost for each record."""
         now_ns = time.monotonic_ns()
-        report = self.reporter(now_ns)
-        build, send, topic, refuse = self.build, self.send, self.topic, self.refuser
+        chunk = Chunk(self, self.value, now_ns)
+        report, give_up, keep = chunk.report, chunk.give_up, chunk.futures.append
+        build, send, topic = self.build, self.send, self.topic
         end = self.value + count
         for value, partition in zip(range(self.value, end), self.partitions, strict=False):
             payload = build(value, partition, now_ns)
-            where = None if partition < 0 else partition
             try:
-                future = send(topic, payload, partition=where)
+                future = send(topic, payload, partition=None if partition < 0 else partition)
             except KafkaError:
                 self.refused(value)
+                keep(None)
                 continue
+            keep(future)
             future.add_callback(report)
-            future.add_errback(refuse(value))
+            future.add_errback(give_up)
         self.value = end
 
     def hand_over(self, payload: bytes, value: int, partition: int, intended_ns: int) -> None:
         """Give one record to the client."""
+        chunk = Chunk(self, value, intended_ns)
         try:
             future = self.send(self.topic, payload, partition=None if partition < 0 else partition)
         except KafkaError:
             self.refused(value)
             return
-        future.add_callback(self.reporter(intended_ns))
-        future.add_errback(self.refuser(value))
-
-    def reporter(self, intended_ns: int) -> Any:
-        """What runs once a record that got through: two appends and no attribute lookups."""
-        acked, landed = self.acked.append, self.landed.append
-
-        def report(found: Any) -> None:
-            acked(intended_ns)
-            landed(found[1])
-
-        return report
-
-    def refuser(self, value: int) -> Any:
-        """What runs once a record that did not."""
-        return lambda _error: self.refused(value)
+        chunk.futures.append(future)
+        future.add_callback(chunk.report)
+        future.add_errback(chunk.give_up)
 
     def refused(self, value: int) -> None:
-        """A record did not get through."""
+        """The client did not take a record."""
         self.given_up += 1
         super().refused(value)
 
@@ -94,7 +117,8 @@ class ProduceLoop(driverkit.ProduceLoop):
                 break
             if self.unreported():
                 time.sleep(_PAUSE_S)
+        self.refused_sum += sum(chunk.refused_sum() for chunk in self.failing.values())
 
     def unreported(self) -> int:
         """How many records were handed over and neither got through nor were given up."""
-        return self.value - self.first - self.loop.meter.all_records - self.given_up
+        return self.value - self.first - self.meter.all_records - self.given_up
