@@ -25,10 +25,14 @@ from kafkalab.runtime import pins
 from kafkalab.runtime.lease import Lease
 
 DEFAULT = ("confluent-kafka@pinned", "kafka-clients@pinned")
-# Bugs of clients that tests meet at random: where nothing else is wrong they fail as expected.
-STALLS = {
+# Bugs of clients that tests meet: where nothing else is wrong, those fail as expected.
+STALLS = {  # a consumer that joined and never got anything
     "kafka-python": "from 3.0 on a member that leads forgets its join when a poll ends before it "
     "does (need_rejoin does not look at _join_task), and stays without partitions"
+}
+ERRORS = {  # (client, op, message of its error)
+    ("kafka-python", "describe_cluster", "'endpoint_type'"): "from 3.0 on describe_cluster raises "
+    "KeyError on brokers before 3.7, whose answer has no such field"
 }
 _SCHEMA = Path(driver_module.__file__).with_name("driver-contract.schema.json")
 
@@ -97,6 +101,9 @@ class Session:
 
     def must(self, op: str, client: str | None = None, **fields: Any) -> Reply:
         reply = self.call(op, client, **fields)
+        bug = (self.subject.name, op, (reply.error or {}).get("message"))
+        if bug in ERRORS:
+            pytest.xfail(ERRORS[bug])
         assert reply.type == "ok", reply.raw
         return reply
 
