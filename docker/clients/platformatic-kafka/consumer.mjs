@@ -197,11 +197,13 @@ export class ConsumerClient extends Client {
    */
   async op_position({ partitions }) {
     const { stream, buffered } = await this.reading();
+    const owned = (topic, partition) =>
+      this.native.assignments?.some((each) => each.topic === topic && each.partitions.includes(partition));
     const next = ([topic, partition]) => {
       const delivered = this.positions.find(topic, partition);
       const fetched = stream.offsetsToFetch.get(`${topic}:${partition}`);
       const known = buffered === 0 ? fetched : delivered && delivered.offset + 1n;
-      return [topic, partition, integer(known ?? NO_OFFSET)];
+      return [topic, partition, integer(owned(topic, partition) ? (known ?? NO_OFFSET) : NO_OFFSET)];
     };
     return { offsets: partitions.map(next) };
   }
