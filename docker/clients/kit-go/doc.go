@@ -11,7 +11,7 @@
 //			Name:         "franz-go",
 //			Module:       "github.com/twmb/franz-go",
 //			Capabilities: capabilities(),
-//			Roles: map[string]func(*kit.Session) kit.Client{"producer": newProducer, "consumer": newConsumer},
+//			Roles: map[string]func(*kit.Session) kit.Client{"producer": newProducer, ..},
 //			Describe:     describe,
 //			Outcome:      outcome,
 //		}.Main()

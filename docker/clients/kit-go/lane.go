@@ -13,7 +13,7 @@ const (
 )
 
 // Lane counts the records of one partition in a loop, from one goroutine at a time; a sample, and
-// the end of the loop, take what is there from another. It has a lock that hardly anybody else wants.
+// the end of the loop, take what is there from another. Hardly anybody else wants its lock.
 type Lane struct {
 	loop      *Loop
 	topic     string

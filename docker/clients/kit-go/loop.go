@@ -2,6 +2,7 @@ package kit
 
 import (
 	"context"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -28,10 +29,12 @@ type Loop struct {
 	whole     counters
 	places    map[Place]int64
 	beganNs   int64
+	untilNs   int64 // when its time is over
 	sampledNs int64
 
 	histogramMu sync.Mutex
-	interval    *hdrhistogram.Histogram
+	interval    *hdrhistogram.Histogram // fills
+	spare       *hdrhistogram.Histogram // the next interval's
 	all         *hdrhistogram.Histogram
 
 	sampler chan struct{} // closed when the last sample was written
@@ -53,8 +56,10 @@ func (s *Session) start(c *Command, most int64) (*Loop, error) {
 		most:      most,
 		places:    map[Place]int64{},
 		beganNs:   now,
+		untilNs:   math.MaxInt64,
 		sampledNs: now,
 		interval:  newHistogram(),
+		spare:     newHistogram(),
 		all:       newHistogram(),
 		sampler:   make(chan struct{}),
 		quit:      make(chan struct{}),
@@ -63,6 +68,7 @@ func (s *Session) start(c *Command, most int64) (*Loop, error) {
 	loop.ctx, loop.cancel = context.WithCancel(s.ctx)
 	context.AfterFunc(loop.ctx, func() { loop.over.Store(true) })
 	if c.Has("duration_s") {
+		loop.untilNs = now + int64(seconds*1e9)
 		timer := time.AfterFunc(time.Duration(seconds*1e9), loop.end)
 		context.AfterFunc(loop.ctx, func() { timer.Stop() })
 	}
@@ -143,7 +149,7 @@ func (l *Loop) collect(closing bool) Fields {
 	}
 	l.histogramMu.Lock()
 	latencies := l.interval
-	l.interval = newHistogram()
+	l.interval = l.spare
 	l.histogramMu.Unlock()
 	l.all.Merge(latencies)
 	for place, records := range places {
@@ -153,7 +159,10 @@ func (l *Loop) collect(closing bool) Fields {
 	seconds := float64(now-l.sampledNs) / 1e9
 	l.sampledNs = now
 	l.finished = closing
-	return l.fields(&part, seconds, places, latencies)
+	fields := l.fields(&part, seconds, places, latencies)
+	latencies.Reset()
+	l.spare = latencies
+	return fields
 }
 
 func (l *Loop) fields(

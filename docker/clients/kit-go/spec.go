@@ -91,7 +91,7 @@ func (l *Loop) Pace(spec *ProduceSpec, hand func(partition int32, payload []byte
 		intended := Now()
 		if spec.Rate > 0 {
 			intended = l.beganNs + int64(float64(index)*1e9/spec.Rate)
-			if !l.wait(intended) {
+			if intended >= l.untilNs || !l.wait(intended) {
 				return
 			}
 		}

@@ -7,8 +7,9 @@ import (
 	"kafkalab/driver/kit"
 )
 
-// assigned are partitions by hand: a PartitionConsumer each, and an OffsetManager where the consumer
-// has a group. sarama cannot seek: a program makes the PartitionConsumer again, and so does this.
+// assigned are partitions by hand: a PartitionConsumer each, and an OffsetManager where the
+// consumer has a group. sarama cannot seek: a program makes the PartitionConsumer again, and so
+// does this.
 type assigned struct {
 	c        *consumer
 	consumer sarama.Consumer

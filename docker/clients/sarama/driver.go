@@ -13,12 +13,14 @@
 //
 //	Producer.Partitioner                         a constructor of sarama's by its name
 //	                                             ("NewRoundRobinPartitioner", ...)
-//	Consumer.Group.Rebalance.GroupStrategies     a list of constructors ("NewBalanceStrategySticky", ..)
-//	Producer.Interceptors, Consumer.Interceptors ["observe"]: looks at each record, changes nothing
+//	Consumer.Group.Rebalance.GroupStrategies     a list of such ("NewBalanceStrategySticky", ..)
+//	Producer.Interceptors, Consumer.Interceptors ["observe"]: reads each record, changes nothing
+//	Net.TLS..., Net.SASL...                      see security.go
 //
-// What sarama lacks is not declared, and refused by name: `position` (it has no such call), max_poll_interval_ms,
-// delivery_timeout_ms, queue_max_records and offset_reset "none". buffered_records of a consumer is
-// what waits in its channels; the rest of a fetch that sarama holds back is not visible.
+// What sarama lacks is not declared, and refused by name: `position` (it has no such call),
+// max_poll_interval_ms, delivery_timeout_ms, queue_max_records and offset_reset "none".
+// buffered_records of a consumer is what waits in its channels; the rest of a fetch that sarama
+// holds back is not visible.
 package main
 
 //go:generate go run detect.go
@@ -51,11 +53,12 @@ func main() {
 
 func capabilities() []string {
 	found := []string{
-		"produce", "consume", "admin", "idempotence", "transactions", "static-membership", "pause", "seek",
-		"headers", "null-headers", "repeated-headers", "generation", "commit-sync", "commit-async",
-		"auto-commit", "loop-produce", "loop-consume-poll", "loop-consume-batch", "loop-consume-stream",
-		"compression-gzip", "compression-snappy", "compression-lz4", "compression-zstd",
-		"buffered-records", "heap",
+		"produce", "consume", "admin", "idempotence", "transactions", "static-membership", "pause",
+		"seek", "headers", "null-headers", "repeated-headers", "generation", "commit-sync",
+		"commit-async", "auto-commit", "loop-produce", "loop-consume-poll", "loop-consume-batch",
+		"loop-consume-stream", "compression-gzip", "compression-snappy", "compression-lz4",
+		"compression-zstd", "buffered-records", "heap", "connects-on-open", "tls", "sasl-plain",
+		"sasl-scram", "oauthbearer",
 	}
 	if _, has := optional["NewBalanceStrategyCooperativeSticky"]; has {
 		found = append(found, "cooperative")

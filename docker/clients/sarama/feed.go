@@ -11,11 +11,12 @@ import (
 // How records get from sarama to a poll or a loop.
 //
 // sarama gives the records of each partition through a channel to a goroutine of its own: the
-// handler of a claim, or whoever reads a PartitionConsumer. Here that goroutine takes one record and
-// holds it until a poll wants some; then it adds what is in the channel by now and waits until the
-// program (the lab) has them, as a handler that processes what it was given. So nothing is fetched
-// ahead beyond what sarama does by itself and this one record, and a partition is not let go while
-// its records are being processed. A loop of style stream or batch works on that goroutine itself.
+// handler of a claim, or whoever reads a PartitionConsumer. Here that goroutine takes one record
+// and holds it until a poll wants some; then it adds what is in the channel by now and waits until
+// the program (the lab) has them, as a handler that processes what it was given. So nothing is
+// fetched ahead beyond what sarama does by itself and this one record, and a partition is not let
+// go while its records are being processed. A loop of style stream or batch works on that
+// goroutine itself.
 
 // feed is one partition that delivers.
 type feed struct {

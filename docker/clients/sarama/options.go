@@ -41,7 +41,7 @@ func unknown(path string) error {
 
 // convert reads JSON into a field; what JSON does not have is given by name.
 func convert(target reflect.Value, path string, raw json.RawMessage) error {
-	var err error
+	is, err := secure(target.Addr().Interface(), raw)
 	switch field := target.Addr().Interface().(type) {
 	case *time.Duration:
 		err = duration(field, raw)
@@ -71,7 +71,9 @@ func convert(target reflect.Value, path string, raw json.RawMessage) error {
 	case *[]byte:
 		err = named(raw, func(text string) error { *field = []byte(text); return nil })
 	default:
-		err = plain(target, raw)
+		if !is {
+			err = plain(target, raw)
+		}
 	}
 	if err != nil {
 		return kit.Refusef("option '%s': %v", path, err)

@@ -13,8 +13,8 @@ import (
 //
 // sarama retries by itself and reports the last attempt only, so the error of a record is certain
 // only if it excludes every earlier attempt: what the record is, not what went wrong on the way.
-// ErrShuttingDown, a breaker that is open, ErrTransactionNotReady or a missing leader can each stand
-// for a record that never left or for one whose first attempt was lost after it was written.
+// ErrShuttingDown, a breaker that is open, ErrTransactionNotReady or a missing leader can each
+// stand for a record that never left or for one whose first attempt was lost after it was written.
 
 // What a broker refuses for what it is: no attempt can have been taken.
 var neverWritten = []sarama.KError{

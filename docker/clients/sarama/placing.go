@@ -2,8 +2,8 @@ package main
 
 import "github.com/IBM/sarama"
 
-// place lets a record that was given a partition go there, as sarama's manual partitioner would, and
-// leaves the rest to the configured one: sarama has one partitioner for all records of a producer.
+// place lets a record that was given a partition go there, as sarama's manual partitioner would,
+// and leaves the rest to the configured one: sarama has one for all records of a producer.
 func place(own sarama.PartitionerConstructor) sarama.PartitionerConstructor {
 	return func(topic string) sarama.Partitioner { return placing{own(topic)} }
 }

@@ -152,7 +152,11 @@ type result struct {
 	err       error
 }
 
-// sent is one record of a batch.
+func newBatch(size int) *batch {
+	return &batch{results: make([]result, size), waiting: size, done: make(chan struct{})}
+}
+
+// sentRecord is one record of a batch.
 type sentRecord struct {
 	batch *batch
 	index int
@@ -194,7 +198,7 @@ func (p *producer) send(c *kit.Command) (kit.Fields, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &batch{results: make([]result, len(records)), waiting: len(records), done: make(chan struct{})}
+	b := newBatch(len(records))
 	if len(records) == 0 {
 		return b.completion()
 	}

@@ -113,6 +113,7 @@ func (p *producer) addOffsets(
 	if instance := of.settings.Consumer.Group.InstanceId; instance != "" {
 		fields.FieldByName("GroupInstanceID").Set(reflect.ValueOf(&instance))
 	}
-	failed, _ := method.Call([]reflect.Value{reflect.ValueOf(offsets), metadata})[0].Interface().(error)
+	returned := method.Call([]reflect.Value{reflect.ValueOf(offsets), metadata})
+	failed, _ := returned[0].Interface().(error)
 	return failed
 }
