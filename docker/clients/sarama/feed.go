@@ -15,8 +15,10 @@ import (
 // and holds it until a poll wants some; then it adds what is in the channel by now and waits until
 // the program (the lab) has them, as a handler that processes what it was given. So nothing is
 // fetched ahead beyond what sarama does by itself and this one record, and a partition is not let
-// go while its records are being processed. A loop of style stream or batch works on that
-// goroutine itself.
+// go while its records are being processed. (In a cooperative group sarama tells a handler only by
+// closing the channel that a partition is to go: one that holds a record learns it at the next
+// poll, like a program that is busy.) A loop of style stream or batch works on that goroutine
+// itself.
 
 // feed is one partition that delivers.
 type feed struct {

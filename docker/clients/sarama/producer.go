@@ -75,9 +75,6 @@ func (p *producer) open(c *kit.Command) error {
 	if err != nil {
 		return err
 	}
-	if !s.Producer.Return.Errors {
-		return kit.Refusef("option 'Producer.Return.Errors': the driver needs what it returns")
-	}
 	s.Producer.Return.Successes = true
 	s.Producer.Partitioner = place(s.Producer.Partitioner)
 	s.MetricRegistry = p.registry
