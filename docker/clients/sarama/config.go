@@ -164,7 +164,7 @@ func (s *settings) grouping(key, word string) error {
 			return nil
 		}
 	}
-	return kit.Refusef("this version of sarama has no '%s' of it for a consumer", word)
+	return kit.Refusef("this version of sarama has no '%s' here", word)
 }
 
 // imply sets what sarama wants beside a portable key; options may change it again.
