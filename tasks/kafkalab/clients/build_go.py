@@ -46,7 +46,7 @@ def make(order: Order, folder: Path, log: BuildLog) -> Made:
     if got:
         raise builds.absent(order, BUILDER, log)
     if _go(log, ["build", "-trimpath", "-o", _BINARY, "."], folder):
-        raise log.failure(f"{order.subject} cannot be built: its driver does not compile.")
+        raise log.failure(f"cannot build {order.subject}: its driver does not compile.")
     return Made((f"{FOLDER}/{_BINARY}",))
 
 

@@ -34,6 +34,8 @@ from kafkalab.workloads.recorder import Recorder
 from kafkalab.workloads.registry import workload_named
 from kafkalab.workloads.sampler import Sampler, loop_readings
 
+_NOT_BUILT = "cannot build the client: see the cell's reason and build.log"
+
 
 @dataclass
 class _Outcome:
@@ -143,7 +145,11 @@ def _judge(
     cell: Cell, scenario: Scenario, engine: str, outcome: _Outcome, lab: Lab, table: pa.Table
 ) -> CellVerdict:
     driven = outcome.driven or Driven(roles.context())
-    claims = judging.claims(scenario, table, driven, outcome.crashes)
+    if outcome.build_log:
+        unknown = [ClaimVerdict(c, Outcome.UNKNOWN, 0, _NOT_BUILT) for c in scenario.claims]
+        claims = tuple(unknown)
+    else:
+        claims = judging.claims(scenario, table, driven, outcome.crashes)
     outcomes = [claim.outcome for claim in claims]
     if outcome.reason:
         outcomes.append(Outcome.UNKNOWN)
