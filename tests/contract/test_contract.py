@@ -117,7 +117,11 @@ def test_content_is_written_and_read_as_it_is(session, needs, other, bootstrap, 
 
 
 def test_what_the_client_refuses_is_a_fail_among_results(session, bootstrap, topic):
-    producer = session.open("producer", bootstrap, max_message_bytes=50_000)
+    limit = {"max_message_bytes": 50_000}
+    producer, settings = "limited", {"role": "producer", "bootstrap": bootstrap, "config": limit}
+    opened = session.call("open", producer, **settings)
+    if opened.type == "fail" and "max_message_bytes" in opened.error["message"]:
+        pytest.skip(f"{session.subject} has no limit of its own for the size of a record")
     mixed = session.call("send", producer, topic=topic, records=[[0, 1, 100], [0, 2, 60_000]])
     assert mixed.type == "info"
     assert [result[0] for result in mixed.raw["results"]] == ["ok", "fail"]
@@ -125,6 +129,16 @@ def test_what_the_client_refuses_is_a_fail_among_results(session, bootstrap, top
     assert session.call("send", producer, topic=topic, records=[[0, 3, 60_000]]).type == "fail"
     lingering = session.must("send", producer, topic=topic, records=[[0, 4, 99]], linger=True)
     assert lingering.raw["results"][0][:3] == ["ok", 0, 1]
+
+
+def test_what_no_broker_takes_is_a_fail(session, bootstrap, topic):
+    producer = session.open("producer", bootstrap)
+    refused = session.call("send", producer, topic=topic, records=[[0, 1, 2_000_000]])
+    assert refused.type == "fail", refused.raw
+    assert refused.error["name"] in ("MESSAGE_TOO_LARGE", None)
+    assert refused.raw["results"][0][:3] == ["fail", 0, None]
+    lingering = session.must("send", producer, topic=topic, records=[[0, 2, 99]], linger=True)
+    assert lingering.raw["results"] == [["ok", 0, 0, None]]
 
 
 def test_poll_waits_for_the_first_record_only(session, bootstrap, topic):
@@ -207,7 +221,8 @@ def test_a_second_member_takes_its_share(session, needs, bootstrap, topic):
         session.must("close", name, timeout_ms=5000)
 
 
-def test_seek_pause_resume(session, bootstrap, topic):
+def test_seek_pause_resume(session, needs, bootstrap, topic):
+    needs("seek", "pause")
     producer, consumer = session.open("producer", bootstrap), session.open("consumer", bootstrap)
     session.must("send", producer, topic=topic, records=[[0, n, 64] for n in range(3)])
     session.must("assign", consumer, partitions=[[topic, 0, 0]])
@@ -324,7 +339,10 @@ def test_loops_count_the_same_on_both_ends(session, bootstrap, topic):
     assert made["value_sum"] == expected
     assert sum(made["partitions"].values()) == 30_000
     assert _count(made["latency_us"]) == 30_000
-    for style in ("poll", "batch"):
+    able = session.driver.hello["capabilities"]
+    styles = [s for s in ("poll", "batch", "stream", "pipeline") if f"loop-consume-{s}" in able]
+    assert styles
+    for style in styles:
         consumer = session.open("consumer", bootstrap)
         session.must("assign", consumer, partitions=[[topic, 0, 0], [topic, 1, 0]])
         read = session.must("consume", consumer, style=style, max_records=30_000, duration_s=20).raw
