@@ -77,10 +77,11 @@ def drive(lab: Lab, load: Load) -> Driven:
         finally:
             stop.set()
         roles.finish(reading, stop)
+    metrics = roles.fetched(lab, [driver], delivered)
     roles.close(lab, [*producers, *consumers])
     bounds = roles.context(redelivery_allowed=load.consumers > 1)
     lab.progress(f"sent {sent:,}, delivered {delivered.records:,}")
-    return Driven(bounds, samples={"sent": sent, "delivered": delivered.records})
+    return Driven(bounds, metrics, {"sent": sent, "delivered": delivered.records})
 
 
 WORKLOAD = Workload(Load, drive, CLAIMS)
