@@ -95,7 +95,23 @@ def _librdkafka(secure: Secure, mechanism: str | None, password: str) -> dict[st
     return {"security.protocol": "sasl_ssl", "sasl.mechanism": mechanism, **given, **trusted}
 
 
-OPTIONS = {"kafka-clients": _kafka_clients, "confluent-kafka": _librdkafka}
+def _sarama(secure: Secure, mechanism: str | None, password: str) -> dict[str, Any]:
+    trusted = {"Net.TLS.Enable": True, "Net.TLS.Config.RootCAs": str(secure.authority)}
+    if mechanism is None:
+        return trusted
+    given = {"Net.SASL.User": USER, "Net.SASL.Password": password}
+    if mechanism == "OAUTHBEARER":
+        given = {"Net.SASL.TokenProvider": f"unsecured:{USER}"}
+    if mechanism.startswith("SCRAM-"):
+        given["Net.SASL.SCRAMClientGeneratorFunc"] = mechanism.removeprefix("SCRAM-")
+    return {"Net.SASL.Enable": True, "Net.SASL.Mechanism": mechanism, **given, **trusted}
+
+
+OPTIONS = {
+    "kafka-clients": _kafka_clients,
+    "confluent-kafka": _librdkafka,
+    "sarama": _sarama,
+}
 
 
 def _certificates(folder: Path) -> tuple[Path, Path]:

@@ -27,9 +27,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(
-    0, str(Path(__file__).resolve().parents[2] / "docker" / "clients" / "confluent-kafka")
-)
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "docker/clients/kit-python"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "docker/clients/confluent-kafka"))
 
 from consumer import ConsumerClient
 from driver import ROLES, main

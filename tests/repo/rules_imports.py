@@ -48,13 +48,18 @@ CONFINED = {
     "docker": ("tasks/kafkalab/cluster/*",),
     "boto3": ("tasks/kafkalab/artifacts/*",),
     "botocore": ("tasks/kafkalab/artifacts/*",),
-    "confluent_kafka": ("docker/clients/*",),
-    "kafka": ("docker/clients/*",),
-    "aiokafka": ("docker/clients/*",),
+    "confluent_kafka": ("docker/clients/confluent-kafka/*",),
+    "kafka": ("docker/clients/kafka-python/*",),
+    "aiokafka": ("docker/clients/aiokafka/*",),
+    "driverkit": ("docker/clients/*",),
 }  # fmt: skip
 
 # a second and more on import: paid where it is used, not by whoever imports the module
 COSTLY = {"great_expectations", "matplotlib", "pandas", "scipy"}
+
+# what the kit of the drivers in Python may import beside itself and the standard library
+KIT = "docker/clients/kit-python/*.py"
+KIT_NEEDS = {"driverkit", "hdrh"}
 
 # what a pure package would need in order to know a clock, a file, a socket or a log; the folder
 # that a query engine spills to (tempfile) is no input and stays allowed
@@ -122,6 +127,18 @@ def model_is_standard_library_only(tree):
                 yield f"{source.path}:{line}: model may not import {top(module)}"
 
 
+def drivers_stand_alone(tree):
+    """They run where the lab is not installed; what they share knows no client."""
+    for source in tree.sources("docker/clients/*.py"):
+        kit = fnmatch(source.path, KIT)
+        for module, line in imports(source.syntax, source.path):
+            name = top(module)
+            if name == "kafkalab":
+                yield f"{source.path}:{line}: a driver runs without the lab, it imports {module}"
+            elif kit and name not in sys.stdlib_module_names and name not in KIT_NEEDS:
+                yield f"{source.path}:{line}: the kit may not import {name}"
+
+
 def costly_imports_wait(tree):
     for source in tree.sources(LAB, "dags/*.py", "plugins/*.py"):
         for statement in on_import(source.syntax):
@@ -141,6 +158,7 @@ RULES = (
     arrows_point_one_way,
     third_parties_stay_confined,
     model_is_standard_library_only,
+    drivers_stand_alone,
     costly_imports_wait,
     pure_packages_know_no_world,
 )
@@ -159,6 +177,15 @@ PLANTED = [
     (third_parties_stay_confined, "tasks/kafkalab/notify/chat.py", "from airflow.sdk import DAG"),
     (third_parties_stay_confined, "dags/x.py", "def f():\n    import confluent_kafka"),
     (third_parties_stay_confined, "tasks/kafkalab/steps/x.py", "import great_expectations as gx"),
+    (
+        third_parties_stay_confined,
+        "docker/clients/kit-python/driverkit/x.py",
+        "from confluent_kafka import Producer",
+    ),
+    (third_parties_stay_confined, "docker/clients/aiokafka/x.py", "import confluent_kafka"),
+    (third_parties_stay_confined, "tasks/kafkalab/clients/x.py", "import driverkit"),
+    (drivers_stand_alone, "docker/clients/aiokafka/x.py", "from kafkalab.model import run"),
+    (drivers_stand_alone, "docker/clients/kit-python/driverkit/x.py", "import consumer"),
     (model_is_standard_library_only, "tasks/kafkalab/model/x.py", "import numpy"),
     (costly_imports_wait, "tasks/kafkalab/report/x.py", "import matplotlib.figure"),
     (
@@ -181,5 +208,7 @@ INNOCENT = {
     ),
     "tasks/kafkalab/model/x.py": "import kafkalab.model.run\nfrom enum import Enum",
     "tasks/kafkalab/cluster/x.py": "import docker_like\nfrom kafkalab.runtime import java",
+    "docker/clients/aiokafka/x.py": "import aiokafka\nfrom driverkit import main\nimport consumer",
+    "docker/clients/kit-python/driverkit/x.py": "import json\nfrom hdrh.histogram import A",
     "dags/x.py": "from airflow.sdk import DAG\nfrom kafkalab.orchestration import chain",
 }

@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from client import SLICE_S, Client, Command, Outcome, offsets_of, partitions_of
+from client import RdkafkaClient, offsets_of, partitions_of
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
+from driverkit import SLICE_S, Command, Outcome, problem
 from portable_config import translate
 
 TIMEOUT_S = 30.0
@@ -23,7 +24,7 @@ _NOT_YET = (  # what a broker says that does not know yet what the controller ha
 )
 
 
-class AdminRole(Client):
+class AdminRole(RdkafkaClient):
     """Hosts one `confluent_kafka.admin.AdminClient`."""
 
     native: AdminClient | None = None
@@ -45,8 +46,7 @@ class AdminRole(Client):
         while (lacking := self.without_leader(name, count)) and time.monotonic() < until:
             self.native.poll(SLICE_S / 5)
         if lacking:
-            message = f"{name}: {lacking} after {TIMEOUT_S:g} s"
-            raise Outcome("info", {"name": None, "code": None, "message": message})
+            raise Outcome("info", problem(f"{name}: {lacking} after {TIMEOUT_S:g} s"))
 
     def without_leader(self, name: str, count: int) -> str:
         """What is missing before a topic can be used; empty when its leaders answer.

@@ -7,17 +7,17 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
-from client import ANSWERED_LATER, SLICE_S, Client, Command, Outcome, offsets_of, partitions_of
+from client import RdkafkaClient, offsets_of, partitions_of
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 from consume_loop import ConsumeLoop
+from driverkit import ANSWERED_LATER, SLICE_S, Command, Outcome, polled, problem
 from outcomes import command_outcome, describe
-from payload import unpack
 from portable_config import translate
 
 COMMIT_TIMEOUT_S = 60.0  # `committed` and its like ask a broker
 
 
-class ConsumerClient(Client):
+class ConsumerClient(RdkafkaClient):
     """Hosts one `confluent_kafka.Consumer`."""
 
     native: Consumer | None = None
@@ -91,20 +91,8 @@ class ConsumerClient(Client):
             if error is not None:
                 self.on_message_error(error)
                 continue
-            data = message.value()
-            value, problem, partition, topic_crc = unpack(data)
-            records.append(
-                [
-                    message.topic(),
-                    message.partition(),
-                    message.offset(),
-                    value,
-                    0 if data is None else len(data),
-                    problem,
-                    partition,
-                    topic_crc,
-                ]
-            )
+            where = message.topic(), message.partition(), message.offset()
+            records.append(polled(*where, message.value()))
         return records
 
     def on_message_error(self, error: KafkaError) -> None:
@@ -210,11 +198,7 @@ class ConsumerClient(Client):
         finally:
             self.native = None
         while self.awaited_commits:
-            error = {
-                "name": None,
-                "code": None,
-                "message": "closed before the commit was confirmed",
-            }
+            error = problem("closed before the commit was confirmed")
             self.answer(self.awaited_commits.popleft(), "info", error=error)
 
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import driverkit
 from confluent_kafka import KafkaError, KafkaException
-from protocol_errors import NAMES
+from driverkit import READ_ONLY
 
 # Refused before it left, or for what it is: no attempt can have succeeded. By name, because older
 # versions of the client lack some of the constants.
@@ -51,9 +52,6 @@ _REFUSED = frozenset(
 )
 # Answers of a broker that leave open whether the request took effect.
 _OPEN_ANSWERS = frozenset({"UNKNOWN", "REQUEST_TIMED_OUT", "NETWORK_EXCEPTION"})
-READ_ONLY = frozenset(
-    {"poll", "committed", "position", "end_offsets", "group_offsets", "describe_cluster"}
-)
 
 
 def send_outcome(error: KafkaError) -> str:
@@ -87,9 +85,9 @@ def describe(error: BaseException | KafkaError) -> dict[str, Any]:
     """An error in the contract's form."""
     cause = kafka_error(error)
     if cause is None:
-        return {"name": None, "code": type(error).__name__, "message": str(error)}
+        return driverkit.describe(error)
     described: dict[str, Any] = {
-        "name": NAMES.get(cause.code()),
+        "name": driverkit.ERROR_NAMES.get(cause.code()),
         "code": cause.name(),
         "message": cause.str(),
     }

@@ -1,9 +1,11 @@
-"""The contract's portable configuration in librdkafka's words; the rest is refused by name."""
+"""The contract's portable configuration in librdkafka's words."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+
+import driverkit
 
 _COMMON = {"request_timeout_ms": "socket.timeout.ms"}
 _CONSUMER = {
@@ -41,20 +43,7 @@ _KEYS = {
 _VALUES = {("offset_reset", "none"): "error"}
 
 
-class RefusedError(ValueError):
-    """A key or role that this client does not have."""
-
-
 def translate(role: str, bootstrap: str, config: Mapping[str, Any]) -> dict[str, Any]:
-    """The client's configuration; raises `RefusedError` with the key that it lacks."""
-    if role not in _KEYS:
-        raise RefusedError(f"role: expected one of {', '.join(sorted(_KEYS))}, found {role!r}")
-    keys = _KEYS[role]
-    native: dict[str, Any] = {"bootstrap.servers": bootstrap}
-    for key, value in config.items():
-        if key not in keys:
-            raise RefusedError(
-                f"config key {key!r}: confluent-kafka has no such setting for a {role}"
-            )
-        native[keys[key]] = _VALUES.get((key, value), value)
-    return native
+    """The client's configuration; refuses a key that it lacks."""
+    native = driverkit.translate("confluent-kafka", role, config, _KEYS[role], _VALUES)
+    return {"bootstrap.servers": bootstrap} | native

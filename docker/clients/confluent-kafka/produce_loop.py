@@ -1,71 +1,30 @@
-"""The produce loop: closed (as fast as the client takes) or open (a rate that does not wait).
-
-Records are handed over in chunks. Those of one chunk of a closed loop share their intended time,
-the moment before the chunk; in an open loop each has its own, from the schedule, however late the
-loop is. Acknowledgements are collected while the client serves them and get their time right after.
-"""
+"""The produce loop of librdkafka's producer, with one delivery callback a chunk or record."""
 
 from __future__ import annotations
 
 import time
-from collections import Counter
-from itertools import cycle, repeat
 from typing import TYPE_CHECKING, Any
 
-from client import SLICE_S, Command
-from loops import Loop
-from payload import Packer, header
+import driverkit
+from driverkit import SLICE_S, Command, header
 
 if TYPE_CHECKING:
     from producer import ProducerClient
 
-CHUNK = 128
 _FULL_S = 0.01  # how long a full queue is served before the next try
 
 
-class ProduceLoop:
+class ProduceLoop(driverkit.ProduceLoop):
     """One `produce` command."""
 
-    def __init__(self, client: ProducerClient, command: Command) -> None:
-        self.client = client
-        self.topic = command["topic"]
-        self.size = command["record_bytes"]
-        self.rate = command.get("rate")
-        partitions = command.get("partitions")
-        self.partitions = cycle(partitions) if partitions else repeat(-1)
-        self.first = self.value = command.get("first_value") or 0
-        self.loop = Loop(client, command)
-        self.loop.meter.value_sum = None  # in samples; the completion has it
-        self.build = Packer(self.topic).builder(self.size)
-        self.produce = client.produce_call()
-        self.refused_sum = 0  # values that were handed over and failed
-        self.acked: list[int] = []  # intended times
-        self.landed: list[int] = []  # partitions
+    client: ProducerClient
 
-    def run(self) -> dict[str, Any]:
-        """Run it, flush, and return the totals."""
-        self.began_ns = time.monotonic_ns()
-        most = self.loop.max_records
-        while self.loop.tick():
-            left = CHUNK if most is None else min(CHUNK, most - (self.value - self.first))
-            if left <= 0:
-                break
-            if self.rate is None:
-                self.closed_chunk(left)
-            else:
-                self.open_chunk(left)
-            self.client.native.poll(0)
-            self.account()
-        self.flush()
-        count = self.value - self.first
-        total = self.loop.total()
-        total["value_sum"] = (count * self.first + count * (count - 1) // 2 - self.refused_sum) & (
-            (1 << 64) - 1
-        )
-        return total
+    def __init__(self, client: ProducerClient, command: Command) -> None:
+        super().__init__(client, command)
+        self.produce = client.produce_call()
 
     def closed_chunk(self, count: int) -> None:
-        """Hand over as many records, all at once."""
+        """Hand over as many records, all at once: `hand_over` without its cost for each record."""
         now_ns = time.monotonic_ns()
         report = self.reporter(now_ns)
         build, produce, topic = self.build, self.produce, self.topic
@@ -75,39 +34,35 @@ class ProduceLoop:
             try:
                 produce(topic, payload, partition=partition, on_delivery=report)
             except BufferError:
-                self.hand_over_when_there_is_room(payload, partition, report)
+                self.hand_over_when_there_is_room(payload, value, partition, report)
         self.value = end
 
-    def open_chunk(self, most: int) -> None:
-        """Hand over what is due by now; wait a little when nothing is."""
-        due = int((time.monotonic_ns() - self.began_ns) * self.rate / 1e9) + 1
-        count = min(due - (self.value - self.first), most)
-        if count <= 0:
-            self.client.native.poll(0.001)
-            return
-        for value in range(self.value, self.value + count):
-            intended_ns = self.began_ns + int((value - self.first) * 1e9 / self.rate)
-            partition = next(self.partitions)
-            payload = self.build(value, partition, intended_ns)
-            report = self.reporter(intended_ns)
-            try:
-                self.produce(self.topic, payload, partition=partition, on_delivery=report)
-            except BufferError:
-                self.hand_over_when_there_is_room(payload, partition, report)
-        self.value += count
+    def hand_over(self, payload: bytes, value: int, partition: int, intended_ns: int) -> None:
+        """Give one record to the client."""
+        report = self.reporter(intended_ns)
+        try:
+            self.produce(self.topic, payload, partition=partition, on_delivery=report)
+        except BufferError:
+            self.hand_over_when_there_is_room(payload, value, partition, report)
 
-    def hand_over_when_there_is_room(self, payload: bytes, partition: int, report: Any) -> None:
+    def hand_over_when_there_is_room(
+        self, payload: bytes, value: int, partition: int, report: Any
+    ) -> None:
         """Serve the client until its queue takes the record: what every producing program does."""
         while True:
-            self.client.native.poll(_FULL_S)
+            self.serve(_FULL_S)
             self.account()
             try:
                 self.produce(self.topic, payload, partition=partition, on_delivery=report)
             except BufferError:
                 if self.loop.tick():
                     continue
-                self.refused(payload)
+                self.refused(value)
             return
+
+    def serve(self, timeout_s: float) -> None:
+        """Run the callbacks."""
+        self.client.native.poll(timeout_s)
 
     def reporter(self, intended_ns: int) -> Any:
         """A delivery callback. It runs once a record: two appends and no attribute lookups."""
@@ -118,27 +73,9 @@ class ProduceLoop:
                 acked(intended_ns)
                 landed(message.partition())
             else:
-                refused(message.value())
+                refused(header(message.value())[1])
 
         return report
-
-    def refused(self, payload: bytes) -> None:
-        """A record that did not get through."""
-        self.loop.meter.errors += 1
-        self.refused_sum += header(payload)[1]
-
-    def account(self) -> None:
-        """Count what was acknowledged since the last time."""
-        if not self.acked:
-            return
-        now_ns, meter, count = time.monotonic_ns(), self.loop.meter, len(self.acked)
-        meter.delivered(now_ns, count)
-        meter.bytes += count * self.size
-        meter.add_latencies([(now_ns - intended_ns) // 1000 for intended_ns in self.acked])
-        for partition, landed in Counter(self.landed).items():
-            meter.partitions[f"{self.topic}/{partition}"] += landed
-        self.acked.clear()
-        self.landed.clear()
 
     def flush(self) -> None:
         """Wait until everything is reported; a close gives up when its time is over."""
@@ -151,4 +88,3 @@ class ProduceLoop:
                 native.purge()
                 native.flush(SLICE_S)
                 break
-        self.account()

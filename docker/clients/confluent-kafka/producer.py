@@ -8,14 +8,16 @@ from functools import partial
 from typing import Any
 
 import outcomes
-from client import SLICE_S, Client, Command, Outcome, partitions_of
+from client import RdkafkaClient, partitions_of
 from confluent_kafka import KafkaException, Producer
-from payload import Packer
+from driverkit import SLICE_S, Command, Packer, problem, sent
 from portable_config import translate
 from produce_loop import ProduceLoop
 
+UNREPORTED = "the client was closed before it reported this"
 
-class ProducerClient(Client):
+
+class ProducerClient(RdkafkaClient):
     """Hosts one `confluent_kafka.Producer`."""
 
     native: Producer | None = None
@@ -41,15 +43,8 @@ class ProducerClient(Client):
         self.wait_for(results, flush=not command.get("linger", False))
         for index, result in enumerate(results):
             if result is None:
-                results[index] = ["info", None, None, _unreported()]
-        kinds = {result[0] for result in results if result}
-        if kinds <= {"ok"}:
-            return {"results": results}
-        raise Outcome(
-            "fail" if kinds == {"fail"} else "info",
-            next(result[3] for result in results if result and result[3]),
-            results=results,
-        )
+                results[index] = ["info", None, None, problem(UNREPORTED)]
+        return sent(results)
 
     def hand_over(self, topic: str, records: Any, results: list[Any], packer: Packer) -> None:
         """Give every record to the client; one that it refuses certainly did not happen."""
@@ -128,7 +123,3 @@ def _report(results: list[Any], index: int, error: Any, message: Any) -> None:
             None,
             outcomes.describe(error),
         )
-
-
-def _unreported() -> dict[str, Any]:
-    return {"name": None, "code": None, "message": "the client was closed before it reported this"}

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from kafkalab.cli import output
 from kafkalab.model.errors import ExitCode
@@ -13,6 +14,7 @@ from kafkalab.model.subject import Subject
 from kafkalab.runtime import paths, pins
 
 STORE_HOLDER = "up"
+FIRST_RUN = "kafka_smoke"  # what `make run` executes
 UNTIL_DOWN_S = 10 * 365 * 86_400.0  # the lease of what only `down`, or a reboot, ends
 
 
@@ -61,10 +63,13 @@ def reap(dry_run: bool) -> ExitCode:
 
 def images(names: tuple[str, ...], base: str) -> ExitCode:
     """Build the images of the docker engine."""
+    from kafkalab.clients import images as clients
     from kafkalab.cluster import docker_images
 
-    for built in docker_images.build(names, base or None, output.say):
-        output.say(str(built))
+    def parts(client: str, version: str) -> list[tuple[Path, str]]:
+        return clients.parts(Subject(client, version), pins.load())
+
+    docker_images.build(names, base or None, output.say, parts)
     return ExitCode.PASS
 
 
@@ -101,11 +106,13 @@ def _store() -> None:
 
 
 def _clients() -> None:
+    """The clients of the smoke; any other is built at its first use."""
     from kafkalab.clients.resolver import resolve_client
+    from kafkalab.scenarios.loader import load_workflow
 
-    known = pins.load()
-    for name in known.clients:
-        resolve_client(known.resolve(Subject(name, "pinned")), known, "process")
+    known, flow = pins.load(), load_workflow(FIRST_RUN)
+    for text in dict.fromkeys((*flow.subjects, *flow.everyone)):
+        resolve_client(Subject.parse(text), known, "process")
 
 
 def _airflow() -> None:
@@ -118,6 +125,6 @@ _NEEDED: dict[str, Callable[[], None]] = {
     "JRE": _java,
     "Kafka, oldest, pinned and newest": _brokers,
     "embedded store": _store,
-    "clients": _clients,
+    "clients of the smoke": _clients,
     "Airflow's database": _airflow,
 }

@@ -41,3 +41,16 @@ class DriverError(LabError):
     """A driver broke the driver contract: garbage, silence, a wrong version, an early exit."""
 
     exit_code = ExitCode.UNKNOWN
+
+
+class BuildError(LabError):
+    """A subject could not be made runnable: it does not install, compile or load here.
+
+    It says nothing of the subject's behaviour, so its cells are unknown and never findings.
+    """
+
+    exit_code = ExitCode.UNKNOWN
+
+    def __init__(self, text: str, log: str = "") -> None:
+        super().__init__(text)
+        self.log = log  # everything that the package managers and compilers said

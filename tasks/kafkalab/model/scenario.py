@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from kafkalab.model.errors import UsageError
 
+_UNSAFE = re.compile(r"[^A-Za-z0-9._]+")
 STEPS = ("correctness", "backpressure", "memory", "benchmark", "compat")
 
 
@@ -24,6 +27,8 @@ class Scenario:
     metrics: tuple[str, ...] = ()  # names from model.metric.METRICS
     load: Mapping[str, Any] = field(default_factory=dict)  # arguments of the workload's Load
     needs: tuple[str, ...] = ()  # capabilities of driver or engine
+    # client → role → options by the client's own names, for what the portable ones cannot say
+    options: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
     seconds_max: int = 120  # the cell is stopped and unknown after this
 
     def with_load(self, overrides: Mapping[str, Any]) -> Scenario:
@@ -47,5 +52,15 @@ class Cell:
     @property
     def id(self) -> str:
         """Identifier that is unique in a run and safe in an object key."""
-        text = "+".join(self.clients)
+        text = "+".join(map(_short, self.clients))
         return f"{self.scenario}-{text}-{self.broker}".replace("@", "-").replace(":", "-")
+
+
+def _short(client: str) -> str:
+    """A client as a part of an identifier: where it comes from may be a long path or address."""
+    name, _, version = client.partition("@")
+    kind, _, where = version.partition(":")
+    if not where:
+        return client
+    tail = _UNSAFE.sub("-", where.rstrip("/").rpartition("/")[2])[:24]
+    return f"{name}-{kind}-{tail}-{hashlib.sha256(where.encode()).hexdigest()[:6]}"

@@ -9,14 +9,17 @@ from dataclasses import dataclass, field
 from kafkalab.model.errors import UsageError
 
 _RELEASE = re.compile(r"^(?P<name>[a-z0-9][a-z0-9._-]*)@(?P<version>[A-Za-z0-9][A-Za-z0-9._+-]*)$")
+_ORIGIN = re.compile(r"^(?P<name>[a-z0-9][a-z0-9._-]*)@(?P<version>(?:path|git|image):[^\s]+)$")
 _DEFECT = re.compile(r"^defect:(?P<kind>[a-z][a-z-]*)$")
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A build under test: `NAME@VERSION`, or `defect:KIND`, a planted defect for the lab's tests.
+    """A build under test.
 
-    `version` may be a role (`oldest`, `pinned`, `newest`) until it is resolved from versions.toml.
+    `NAME@VERSION`, where the version may be a role (`oldest`, `pinned`, `newest`) until it is
+    resolved from versions.toml; `NAME@path:DIR`, `NAME@git:REPO#REF` or `NAME@image:REF` for what
+    is not released; or `defect:KIND`, a planted defect for the lab's tests.
     """
 
     name: str
@@ -28,11 +31,12 @@ class Subject:
         text = text.strip()
         if defect := _DEFECT.match(text):
             return cls("defect", defect["kind"])
-        if release := _RELEASE.match(text):
-            return cls(release["name"], release["version"])
+        if found := _RELEASE.match(text) or _ORIGIN.match(text):
+            return cls(found["name"], found["version"])
         raise UsageError(
             f"'{text}' is not a subject: expected NAME@VERSION, for example "
-            "confluent-kafka@2.16.1 or kafka@3.9.2 (roles: oldest, pinned, newest)."
+            "confluent-kafka@2.16.1 or kafka@3.9.2 (roles: oldest, pinned, newest), or "
+            "NAME@path:DIR, NAME@git:REPO#REF, NAME@image:REF."
         )
 
     def __str__(self) -> str:
@@ -49,3 +53,4 @@ class DriverLaunch:
     env: Mapping[str, str] = field(default_factory=dict)
     image: str = ""  # container image on the docker engine
     image_argv: tuple[str, ...] = ()  # command inside the image; empty: the image's own
+    capabilities: frozenset[str] | None = None  # as its hello says; None: not asked yet

@@ -15,7 +15,10 @@ from kafkalab.model.run import REPOSITORY
 
 ROLES = ("oldest", "pinned", "newest")
 ENGINES = ("auto", "process", "docker")
-_SUBJECT = "^([a-z0-9][a-z0-9._-]*@[A-Za-z0-9][A-Za-z0-9._+-]*|defect:[a-z][a-z-]*)$"
+_SUBJECT = (
+    "^([a-z0-9][a-z0-9._-]*@([A-Za-z0-9][A-Za-z0-9._+-]*|(path|git|image):[^\\s]+)"
+    "|defect:[a-z][a-z-]*)$"
+)
 _TRIGGER = ("branch", "sha", "repository", "delivery", "who")
 
 
@@ -49,7 +52,8 @@ def run_params() -> dict[str, Param]:
         "subjects": _texts(
             "Subjects",
             "Builds under test, one a line: NAME@VERSION, for example confluent-kafka@2.16.1 or "
-            "kafka-clients@pinned. Empty: the workflow's own.",
+            "kafka-clients@pinned; NAME@path:DIR, NAME@git:REPO#REF or NAME@image:REF for what is "
+            "not released. Empty: the workflow's own.",
             pattern=_SUBJECT,
         ),
         "scenarios": _texts(

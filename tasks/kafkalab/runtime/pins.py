@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from kafkalab.model.errors import UsageError
 from kafkalab.model.subject import Subject
@@ -18,9 +19,10 @@ class Pins:
     """The content of versions.toml."""
 
     brokers: Mapping[str, Mapping[str, str]]  # flavour → role → version
-    clients: Mapping[str, Mapping[str, str]]  # client → {driver, pinned, ...}
+    clients: Mapping[str, Mapping[str, Any]]  # client → {driver, runtime, package, pinned, ...}
     artifacts: Mapping[str, str]  # name → Maven coordinates
     images: Mapping[str, str]  # name → image reference
+    toolchains: Mapping[str, str]  # node, go → the wheel that carries it
 
     def resolve(self, subject: Subject) -> Subject:
         """Replace a role by its version; an unknown client or flavour is a `UsageError`."""
@@ -58,7 +60,8 @@ def load(path: Path | None = None) -> Pins:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, tomllib.TOMLDecodeError) as error:
         raise UsageError(f"{path}: cannot be read as TOML: {error}") from error
-    missing = {"brokers", "clients", "artifacts", "images"} - raw.keys()
+    names = ("brokers", "clients", "artifacts", "images", "toolchains")
+    missing = set(names) - raw.keys()
     if missing:
         raise UsageError(f"{path}: expected a table [{sorted(missing)[0]}], found none.")
-    return Pins(raw["brokers"], raw["clients"], raw["artifacts"], raw["images"])
+    return Pins(*(raw[name] for name in names))

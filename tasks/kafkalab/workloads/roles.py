@@ -17,11 +17,13 @@ from typing import Any
 from kafkalab.clients.driver import Driver
 from kafkalab.model.errors import InfrastructureError
 from kafkalab.model.history import CheckContext
+from kafkalab.model.verdict import ClaimVerdict, Outcome
 from kafkalab.workloads.client import Client
 from kafkalab.workloads.lab import Lab
 
 CLOSE_S = 15.0
 STALL_S = 10.0
+JOIN_S = 30.0  # until each member of a group has been given partitions
 SETTLE_S = 2.0  # beyond the stall bound, so that a stall is seen as longer than the bound
 
 
@@ -106,6 +108,28 @@ def drain(lab: Lab, delivered: Delivered, topic: str, partitions: int) -> bool:
             return False
         delivered.wait(0.5)
     return True
+
+
+def shared_group(lab: Lab, members: Sequence[Client]) -> ClaimVerdict:
+    """Wait until each member of a group has been given partitions: claim `unshared-group`.
+
+    The members must be polling already, and subscribe to at least as many partitions as they are.
+    """
+    lab.mark(f"wait until {len(members)} members share the group")
+    until = time.monotonic() + JOIN_S
+    names = [member.name for member in members]
+    while lacking := [name for name in names if not lab.recorder.owned(name)]:
+        lab.check_time()
+        if time.monotonic() > until:
+            break
+        lab.recorder.wait(0.5)
+    count = len(lacking)
+    if not lacking:
+        summary = f"each of {len(names)} members was given partitions"
+        return ClaimVerdict("unshared-group", Outcome.PASS, 0, summary)
+    summary = f"{', '.join(lacking)} of {len(names)} members had no partition after {JOIN_S:g} s"
+    evidence = tuple({"member": name, "partitions": lab.recorder.owned(name)} for name in names)
+    return ClaimVerdict("unshared-group", Outcome.FAIL, count, summary, evidence)
 
 
 def finish(futures: Iterable[Future[int]], stop: threading.Event) -> None:

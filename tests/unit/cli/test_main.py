@@ -24,7 +24,7 @@ def lab(*arguments, **env):
     ("arguments", "says"),
     [
         (["try", "C00"], "unknown scenario 'C00'"),
-        (["try", "C01", "--client", "nobody@1.0"], "unknown client or broker 'nobody'"),
+        (["try", "C01", "--client", "nobody@1.0"], "unknown client 'nobody'"),
         (["try", "C01", "--client", "confluent-kafka"], "is not a subject"),
         (["try", "C01", "--broker", "confluent-kafka@2.16.1"], "--broker: expected one of kafka"),
         (["try", "C01", "--profile", "weekly"], "--profile: expected one of smoke, nightly"),

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 from concurrent.futures import Future
-from importlib import import_module
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-FOLDER = Path(__file__).resolve().parents[3] / "docker" / "clients" / "confluent-kafka"
-
 
 @pytest.fixture
-def module(monkeypatch):
-    """Imports a module of the driver, which finds its own beside itself."""
-    monkeypatch.syspath_prepend(FOLDER)
-    return import_module
+def module(driver_modules):
+    """Imports a module of the driver."""
+    return driver_modules("confluent-kafka")
 
 
 @pytest.mark.parametrize(

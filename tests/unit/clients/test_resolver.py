@@ -8,7 +8,7 @@ from importlib import metadata
 
 import pytest
 
-from kafkalab.clients import resolver
+from kafkalab.clients import builds, resolver
 from kafkalab.clients.resolver import resolve_client
 from kafkalab.model.errors import UsageError
 from kafkalab.model.subject import Subject
@@ -19,26 +19,29 @@ def _resolve(text: str, engine: str = "process"):
     return resolve_client(Subject.parse(text), pins.load(), engine)
 
 
-def test_the_installed_version_needs_no_environment_of_its_own():
+def test_the_installed_version_runs_on_the_labs_own_interpreter():
     version = metadata.version("confluent-kafka")
     launch = _resolve(f"confluent-kafka@{version}")
     assert launch.argv[0] == sys.executable
-    assert launch.argv[1].endswith("docker/clients/confluent-kafka/driver.py")
     assert launch.subject == Subject("confluent-kafka", version)
+    assert "transactions" in launch.capabilities
 
 
-def test_another_version_gets_an_environment_with_what_the_driver_needs(monkeypatch, tmp_path):
-    asked = []
-
-    def python_with(client, others):
-        asked.append((client, others))
-        return tmp_path / "python"
-
-    monkeypatch.setattr(resolver.venv, "python_with", python_with)
+@pytest.mark.system
+def test_another_version_loads_as_itself():
     launch = _resolve("confluent-kafka@2.6.1")
-    assert launch.argv[0] == str(tmp_path / "python")
-    assert asked[0][0] == "confluent-kafka==2.6.1"
-    assert any(line.startswith("hdrhistogram==") for line in asked[0][1])
+    assert launch.argv[0] != sys.executable
+    found = builds.current(resolver.order_of(launch.subject, pins.load()))
+    (made,) = [each for each in found if each.subject == "confluent-kafka@2.6.1"]
+    assert made.hello["client"]["version"] == "2.6.1"
+
+
+def test_an_image_is_what_was_named_and_runs_on_docker_only():
+    assert _resolve("kafka-clients@image:mine:1", "docker").image == "mine:1"
+    with pytest.raises(UsageError, match="runs on the docker engine only"):
+        _resolve("kafka-clients@image:mine:1")
+    with pytest.raises(UsageError, match="the docker engine runs images"):
+        _resolve("kafka-clients@path:.", "docker")
 
 
 def test_docker_names_the_image_of_the_version_and_builds_nothing():
@@ -62,11 +65,12 @@ def test_what_cannot_be_resolved_is_explained(text, words):
     assert words in str(raised.value)
 
 
-def test_a_client_without_a_way_to_run_it_is_refused():
+def test_a_client_without_a_way_to_build_it_is_refused():
     loaded = pins.load()
-    clients = {**loaded.clients, "sarama": {"driver": "x", "pinned": "1"}}
-    with pytest.raises(UsageError, match="nothing here makes it runnable"):
-        resolve_client(Subject("sarama", "1"), replace(loaded, clients=clients), "process")
+    row = {"driver": "docker", "pinned": "1", "package": "x", "runtime": "cobol"}
+    clients = {**loaded.clients, "cobol-kafka": row}
+    with pytest.raises(UsageError, match="'cobol', which nothing here builds"):
+        resolve_client(Subject("cobol-kafka", "1"), replace(loaded, clients=clients), "process")
 
 
 def test_a_driver_that_is_not_there_is_named():

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from client import Client, Command
-from meter import Meter
-from runtime_metrics import runtime_metrics
+from driverkit.client import BaseClient, Command
+from driverkit.meter import Meter
+from driverkit.runtime_metrics import runtime_metrics
 
 SAMPLE_S = 1.0
 
@@ -15,7 +15,7 @@ SAMPLE_S = 1.0
 class Loop:
     """The life of one loop command. Call `tick` often; it is cheap."""
 
-    def __init__(self, client: Client, command: Command) -> None:
+    def __init__(self, client: BaseClient, command: Command) -> None:
         self.client = client
         self.id = command["id"]
         self.meter = Meter()

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import gc
-import json
 import time
 from pathlib import Path
 from typing import Any
 
-from client import Client
+from driverkit.client import BaseClient
 
 _gc_started_s = 0.0
 _gc_total_s = 0.0
@@ -25,18 +24,18 @@ def _on_gc(phase: str, _info: dict[str, int]) -> None:
 gc.callbacks.append(_on_gc)
 
 
-def runtime_metrics(client: Client | None) -> dict[str, Any]:
+def runtime_metrics(client: BaseClient | None) -> dict[str, Any]:
     """The contract's `runtime`; without a client only what the whole process has."""
-    stats = json.loads(client.native_stats) if client is not None and client.native_stats else {}
-    return {
+    process = {
         "heap_bytes": None,  # CPython does not say
-        "buffered_records": None if client is None else client.buffered(stats),
+        "buffered_records": None,
         "scheduler_delay_ms_max": None,
         "gc_pause_ms_total": round(_gc_total_s * 1e3, 3),
         "threads": _threads(),
-        "received_bytes": stats.get("rx_bytes"),
-        "sent_bytes": stats.get("tx_bytes"),
+        "received_bytes": None,
+        "sent_bytes": None,
     }
+    return process if client is None else process | client.runtime()
 
 
 def _threads() -> int | None:

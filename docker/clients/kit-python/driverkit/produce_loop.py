@@ -1,0 +1,145 @@
+"""The produce loop: closed (as fast as the client takes) or open (a rate that does not wait).
+
+Records are handed over in chunks. Those of one chunk of a closed loop share their intended time,
+the moment before the chunk; in an open loop each has its own, from the schedule, however late the
+loop is. Acknowledgements are collected while the client serves them and get their time right after.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from itertools import cycle, repeat
+from typing import Any
+
+from driverkit.client import BaseClient, Command
+from driverkit.loops import Loop
+from driverkit.payload import Packer
+
+CHUNK = 128
+_MASK64 = (1 << 64) - 1
+
+
+class ProduceLoop:
+    """One `produce` command. A driver overrides `hand_over`, `serve` and `flush`.
+
+    It reports each record once, from any thread: acknowledged (an entry in `acked`, then one in
+    `landed`; see `acknowledged`) or given up (`refused`).
+    """
+
+    def __init__(self, client: Any, command: Command) -> None:
+        self.client: BaseClient = client
+        self.topic: str = command["topic"]
+        self.size: int = command["record_bytes"]
+        self.rate: float | None = command.get("rate")
+        partitions = command.get("partitions")
+        self.partitions = cycle(partitions) if partitions else repeat(-1)  # −1: the client chooses
+        self.first = self.value = command.get("first_value") or 0
+        self.loop = Loop(client, command)
+        self.loop.meter.value_sum = None  # in samples; the completion has it
+        self.build = Packer(self.topic).builder(self.size)
+        self.refused_sum = 0  # values that were handed over and failed
+        self.acked: list[int] = []  # intended times
+        self.landed: list[int] = []  # partitions
+        self.began_ns = 0
+
+    # What a driver overrides.
+
+    def hand_over(self, payload: bytes, value: int, partition: int, intended_ns: int) -> None:
+        """Give one record to the client; where it has no room, wait as a program would."""
+        raise NotImplementedError
+
+    def serve(self, timeout_s: float) -> None:
+        """Let the client report what happened; wait for it at most so long."""
+        raise NotImplementedError
+
+    def flush(self) -> None:
+        """Wait until everything is reported; a close gives up when its time is over."""
+        raise NotImplementedError
+
+    # What it gets.
+
+    def run(self) -> dict[str, Any]:
+        """Run it, flush, and return the totals."""
+        self.began_ns = time.monotonic_ns()
+        while self.loop.tick():
+            left = self.left()
+            if left <= 0:
+                break
+            if self.rate is None:
+                self.closed_chunk(left)
+            else:
+                self.open_chunk(left)
+            self.serve(0)
+            self.account()
+        self.flush()
+        self.account()
+        return self.total()
+
+    def left(self) -> int:
+        """How many records the next chunk may have; 0 when all were handed over."""
+        most = self.loop.max_records
+        return CHUNK if most is None else min(CHUNK, most - (self.value - self.first))
+
+    def due(self, most: int) -> int:
+        """How many records of an open loop should have left by now, at most `most`."""
+        assert self.rate is not None
+        due = int((time.monotonic_ns() - self.began_ns) * self.rate / 1e9) + 1
+        return min(due - (self.value - self.first), most)
+
+    def intended(self, value: int) -> int:
+        """When a record of an open loop should leave, in ns of CLOCK_MONOTONIC."""
+        assert self.rate is not None
+        return self.began_ns + int((value - self.first) * 1e9 / self.rate)
+
+    def closed_chunk(self, count: int) -> None:
+        """Hand over as many records, all at once."""
+        now_ns, end = time.monotonic_ns(), self.value + count
+        for value, partition in zip(range(self.value, end), self.partitions, strict=False):
+            self.hand_over(self.build(value, partition, now_ns), value, partition, now_ns)
+        self.value = end
+
+    def open_chunk(self, most: int) -> None:
+        """Hand over what is due by now; wait a little when nothing is."""
+        count = self.due(most)
+        if count <= 0:
+            self.serve(0.001)
+            return
+        for value in range(self.value, self.value + count):
+            intended_ns, partition = self.intended(value), next(self.partitions)
+            payload = self.build(value, partition, intended_ns)
+            self.hand_over(payload, value, partition, intended_ns)
+        self.value += count
+
+    def acknowledged(self, intended_ns: int, partition: int) -> None:
+        """A record got through."""
+        self.acked.append(intended_ns)
+        self.landed.append(partition)  # last: `account` counts these
+
+    def refused(self, value: int) -> None:
+        """A record did not get through."""
+        self.loop.meter.errors += 1
+        self.refused_sum += value
+
+    def account(self) -> None:
+        """Count what was acknowledged since the last time, at this moment."""
+        count = len(self.landed)  # others may append meanwhile
+        if not count:
+            return
+        acked, landed = self.acked[:count], self.landed[:count]
+        del self.acked[:count], self.landed[:count]
+        now_ns, meter = time.monotonic_ns(), self.loop.meter
+        meter.delivered(now_ns, count)
+        meter.bytes += count * self.size
+        meter.add_latencies([(now_ns - intended_ns) // 1000 for intended_ns in acked])
+        for partition, records in Counter(landed).items():
+            meter.partitions[f"{self.topic}/{partition}"] += records
+
+    def total(self) -> dict[str, Any]:
+        """What the completion carries."""
+        count = self.value - self.first
+        total = self.loop.total()
+        total["value_sum"] = (
+            count * self.first + count * (count - 1) // 2 - self.refused_sum
+        ) & _MASK64
+        return total
