@@ -73,9 +73,13 @@ def run(context: StepContext) -> StepResult:
         outcome.reason = f"broker {names} died during the cell; its log is in {cluster.workdir}"
     table = judging.history_table(lab.recorder)
     verdict = _judge(cell, scenario, engine.name, outcome, lab, table)
-    verdict = dataclasses.replace(verdict, replay=f"kafkalab replay {context.run.run_id}/{cell.id}")
+    verdict = dataclasses.replace(
+        verdict,
+        replay=f"kafkalab replay {context.run.run_id}/{cell.id}",
+        skipped=evidence.skipped(scenario, verdict.metrics, engine, lab.drivers),
+    )
     _tell(context, verdict)
-    files = evidence.files(context, verdict, table, lab.readings, logs)
+    files = evidence.files(context, verdict, table, lab.readings, logs, host.wire())
     for name, text in (("traceback.txt", outcome.trace), ("build.log", outcome.build_log)):
         if text:
             files[name] = text.encode()
@@ -178,6 +182,8 @@ def _tell(context: StepContext, verdict: CellVerdict) -> None:
             context.progress(f"           evidence: {item}")
     for name, value in sorted(verdict.metrics.items()):
         context.progress(f" metric  {name} = {value:,.3f}")
+    for each in verdict.skipped:
+        context.progress(f" metric  {each.what} was not measured: it needs {each.needs}")
     if verdict.reason:
         context.progress(f"unknown because: {verdict.reason}")
     context.progress(f"verdict {verdict.outcome}; repeat it with: {verdict.replay}")

@@ -90,10 +90,11 @@ def drive(lab: Lab, load: Load) -> Driven:
         finally:
             stop.set()
         roles.finish(reading, stop)
+    metrics = roles.fetched(lab, drivers, delivered)
     roles.close(lab, [*producers, *consumers])
     bounds = roles.context(redelivery_allowed=len(consumers) > 1)
     lab.progress(f"sent {sent:,}, delivered {delivered.records:,}")
-    return Driven(bounds, samples={"sent": sent, "delivered": delivered.records}, claims=claims)
+    return Driven(bounds, metrics, {"sent": sent, "delivered": delivered.records}, claims)
 
 
 def _clients(lab: Lab, drivers: Sequence[Driver], kind: str, count: int) -> list[Client]:
