@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -211,9 +212,11 @@ def _broker_kafka(version: str) -> list[Entry]:
     return _jre() + _jars(kafka.coordinates(version), "kafka")
 
 
-def _client_confluent_kafka(version: str) -> list[Entry]:
-    needs = "\n".join(_needs("confluent-kafka", "requirements.txt"))
-    packages = site(f"confluent-kafka=={version}\n{needs}\n", locked=False)
+def _client_in_python(name: str, version: str) -> list[Entry]:
+    row = pins.load().clients[name]
+    beside = row.get("beside", {}).get(version, ())
+    wanted = [f"{row['package']}=={version}", *_needs(name, "requirements.txt"), *beside]
+    packages = site("\n".join([*wanted, ""]), locked=False)
     return [Entry(packages, "site"), Entry(paths.root() / "docker/clients/kit-python", "kit")]
 
 
@@ -234,8 +237,11 @@ def _needs(client: str, file: str) -> tuple[str, ...]:
 RECIPES: dict[str, Recipe] = {
     "step": Recipe("step", _step),
     "broker-kafka": Recipe("brokers/kafka", _broker_kafka, "kafka"),
+    "client-aiokafka": Recipe(
+        "clients/aiokafka", partial(_client_in_python, "aiokafka"), "aiokafka"
+    ),
     "client-confluent-kafka": Recipe(
-        "clients/confluent-kafka", _client_confluent_kafka, "confluent-kafka"
+        "clients/confluent-kafka", partial(_client_in_python, "confluent-kafka"), "confluent-kafka"
     ),
     "client-kafka-clients": Recipe("clients/kafka-clients", _client_kafka_clients, "kafka-clients"),
     "s3": Recipe("s3", _s3),
