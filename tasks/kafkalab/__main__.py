@@ -71,9 +71,13 @@ def run_command(
 @app.command("try")
 def try_command(
     scenario: Annotated[str, typer.Argument(help="Scenario id, such as C01.")],
-    client: Annotated[str, typer.Option(help="NAME@VERSION or defect:KIND.")] = (
-        "confluent-kafka@pinned"
-    ),
+    client: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="NAME@VERSION, NAME@path:DIR, NAME@git:REPO#REF, NAME@image:REF or defect:KIND. "
+            "Repeat it for a group of several. Default: confluent-kafka@pinned."
+        ),
+    ] = None,
     broker: Annotated[str, typer.Option(help="kafka@VERSION.")] = "kafka@pinned",
     engine: EngineName = "auto",
     seed: Seed = 0,
@@ -83,7 +87,8 @@ def try_command(
     """Provision, run one cell, judge, tear down; without Airflow."""
     from kafkalab.cli import single
 
-    wanted = single.Wanted(scenario, client, broker, engine, seed, profile)
+    clients = tuple(client or ["confluent-kafka@pinned"])
+    wanted = single.Wanted(scenario, clients, broker, engine, seed, profile)
     _exit(single.run(wanted, json_output))
 
 
@@ -124,6 +129,20 @@ def report_command(
     from kafkalab.cli import summary
 
     _exit(summary.show(run, json_output))
+
+
+@app.command("clients")
+def clients_command(
+    subjects: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[NAME@VERSION...]", help="Build these, too, and ask them."),
+    ] = None,
+    json_output: Json = False,
+) -> None:
+    """The clients that can be put under test, what is built here, and what each can do."""
+    from kafkalab.cli import clients
+
+    _exit(clients.run(tuple(subjects or ()), json_output))
 
 
 @app.command("doctor")

@@ -30,6 +30,7 @@ _SCHEMA = Path(driver_module.__file__).with_name("driver-contract.schema.json")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--driver", action="append", help="NAME@VERSION; repeat for more than one")
+    parser.addoption("--kafka", default="pinned", help="version or role of the broker")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -130,12 +131,14 @@ class Session:
 
 
 @pytest.fixture(scope="session")
-def bootstrap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """One broker of the pinned Kafka."""
+def bootstrap(
+    tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config
+) -> Iterator[str]:
+    """One broker of the pinned Kafka, or of the one that --kafka names."""
     patch = pytest.MonkeyPatch()
     patch.setenv("KAFKALAB_HOME", str(tmp_path_factory.mktemp("home")))
     engine = ProcessEngine()
-    version = pins.load().brokers["kafka"]["pinned"]
+    version = pins.load().resolve(Subject("kafka", pytestconfig.getoption("kafka"))).version
     lease = Lease.create(f"contract-{uuid.uuid4().hex[:8]}", 300)
     info = engine.start(ClusterSpec(version, nodes=1), lease.run_id, lease)
     try:

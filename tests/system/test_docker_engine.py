@@ -21,6 +21,7 @@ from typing import Any
 import psutil
 import pytest
 
+from kafkalab.cli import host
 from kafkalab.clients.resolver import resolve_client
 from kafkalab.cluster import docker_api, docker_guard, docker_images
 from kafkalab.cluster.docker_engine import DockerEngine
@@ -54,7 +55,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DockerEngine]:
             patch.setenv(*setting.split("=", 1))
         patch.setenv("KAFKALAB_HOME", str(tmp_path_factory.mktemp("home")))
         try:
-            docker_images.build(_IMAGES, None, lambda line: sys.stderr.write(f"{line}\n"))
+            host.images(_IMAGES, "")
             yield DockerEngine()
         finally:
             subprocess.run([sys.executable, str(_DAEMON), "stop", str(folder)], check=True)

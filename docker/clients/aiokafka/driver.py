@@ -41,6 +41,9 @@ CAPABILITIES = [
     "loop-consume-poll",
     "loop-consume-batch",
     "loop-consume-stream",
+    "connects-on-open",
+    "key-or-value",
+    "silent-close",
 ]
 _BY_ARGUMENT = {  # of the consumer or the producer of the loaded version
     "enable_idempotence": ("idempotence",),

@@ -3,7 +3,7 @@
 Options that are functions or objects, and what they take in their place:
     key_serializer, value_serializer, key_deserializer, value_deserializer    "identity"
     partition_assignment_strategy    names of the client's own: "range", "roundrobin", "sticky"
-    sasl_oauth_token_provider        "unsecured": a token without a signature
+    sasl_oauth_token_provider        "unsecured:NAME": a token of NAME that nobody signed
     ssl_context                      the arguments of the client's `create_ssl_context`
 """
 
@@ -110,19 +110,24 @@ def _ssl_context(arguments: Mapping[str, Any]) -> Any:
 class _Unsecured(AbstractTokenProvider):
     """Tokens that a broker with Kafka's unsecured validator takes."""
 
+    def __init__(self, name: str) -> None:
+        self.name = name
+
     async def token(self) -> str:
         """A token that is good for an hour."""
         now_s = int(time.time())
-        claims = {"sub": "kafkalab", "iat": now_s, "exp": now_s + _TOKEN_S}
+        claims = {"sub": self.name, "iat": now_s, "exp": now_s + _TOKEN_S}
         parts = ({"alg": "none"}, claims)
         encoded = [base64.urlsafe_b64encode(json.dumps(p).encode()).rstrip(b"=") for p in parts]
         return b".".join([*encoded, b""]).decode()
 
 
-def _token_provider(name: Any) -> AbstractTokenProvider:
-    if name != "unsecured":
-        raise RefusedError(f"sasl_oauth_token_provider: this driver has unsecured, found '{name}'")
-    return _Unsecured()
+def _token_provider(given: Any) -> AbstractTokenProvider:
+    kind, _, name = str(given).partition(":")
+    if kind != "unsecured" or not name:
+        has = "this driver has unsecured:NAME"
+        raise RefusedError(f"sasl_oauth_token_provider: {has}, found '{given}'")
+    return _Unsecured(name)
 
 
 _FUNCTIONS: dict[str, Callable[[Any], Any]] = {

@@ -11,13 +11,11 @@ import org.apache.kafka.clients.admin.DescribeClusterResult;
 import org.apache.kafka.clients.admin.ListConsumerGroupOffsetsOptions;
 import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.admin.OffsetSpec;
-import org.apache.kafka.clients.admin.TopicDescription;
 import org.apache.kafka.clients.consumer.OffsetAndMetadata;
 import org.apache.kafka.common.KafkaFuture;
 import org.apache.kafka.common.Metric;
 import org.apache.kafka.common.MetricName;
 import org.apache.kafka.common.TopicPartition;
-import org.apache.kafka.common.errors.UnknownTopicOrPartitionException;
 
 /** The admin role: what the lab itself needs to know of a cluster. */
 final class AdminRole extends Client {
@@ -59,30 +57,13 @@ final class AdminRole extends Client {
         .forEachRemaining(each -> configs.put(each.getKey(), each.getValue().asText()));
     NewTopic topic = new NewTopic(name, count, (short) command.get("replication").asInt());
     get(admin.createTopics(List.of(topic.configs(configs))).all());
-    long until = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(TIMEOUT_MS);
-    while (System.nanoTime() < until && !led(name, count)) {
-      Thread.sleep(20);
-    }
-    // A broker can name itself leader before it serves as one; this call asks until it does.
+    // The call asks until every partition has a leader and that leader serves.
     Map<TopicPartition, OffsetSpec> all = new HashMap<>();
     for (int partition = 0; partition < count; partition++) {
       all.put(new TopicPartition(name, partition), OffsetSpec.latest());
     }
     get(admin.listOffsets(all).all());
     return null;
-  }
-
-  private boolean led(String name, int count) throws Exception {
-    try {
-      TopicDescription found =
-          get(admin.describeTopics(List.of(name)).topicNameValues().get(name));
-      return found.partitions().stream().filter(p -> p.leader() != null).count() == count;
-    } catch (java.util.concurrent.ExecutionException error) {
-      if (error.getCause() instanceof UnknownTopicOrPartitionException) {
-        return false; // not every broker knows it yet
-      }
-      throw error;
-    }
   }
 
   private ObjectNode describeCluster() throws Exception {

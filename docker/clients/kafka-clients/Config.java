@@ -1,6 +1,9 @@
 import com.fasterxml.jackson.databind.JsonNode;
+import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.Iterator;
+import java.util.LinkedHashSet;
+import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import org.apache.kafka.clients.admin.AdminClientConfig;
@@ -9,6 +12,8 @@ import org.apache.kafka.clients.producer.ProducerConfig;
 
 /** The contract's portable configuration in this client's words; the rest is refused by name. */
 final class Config {
+  private static final String TOKEN_ENDPOINT = "sasl.oauthbearer.token.endpoint.url";
+  private static final String ALLOWED_URLS = "org.apache.kafka.sasl.oauthbearer.allowed.urls";
   private static final Map<String, String> CONSUMER =
       Map.ofEntries(
           Map.entry("group", "group.id"),
@@ -80,9 +85,29 @@ final class Config {
       if (!known.contains(entry.getKey())) { // the client itself would only log a warning
         throw new IllegalArgumentException("No such configuration property: " + entry.getKey());
       }
-      config.put(entry.getKey(), entry.getValue().asText());
+      config.put(entry.getKey(), own(entry.getValue()));
+      if (entry.getKey().equals(TOKEN_ENDPOINT)) {
+        allow(entry.getValue().asText());
+      }
     }
     return config;
+  }
+
+  /** An option's value as a program would give it: the client itself parses text. */
+  private static Object own(JsonNode value) {
+    if (value.isArray()) {
+      List<String> entries = new ArrayList<>();
+      value.forEach(entry -> entries.add(entry.asText()));
+      return entries;
+    }
+    return value.isNull() ? null : value.asText();
+  }
+
+  /** From 4.0 on the client asks its program for the token endpoints that it may be sent to. */
+  private static synchronized void allow(String url) {
+    Set<String> urls = new LinkedHashSet<>(List.of(url));
+    urls.addAll(List.of(System.getProperty(ALLOWED_URLS, url).split(",")));
+    System.setProperty(ALLOWED_URLS, String.join(",", urls));
   }
 
   private static String value(String name, String value) {

@@ -126,15 +126,7 @@ final class ConsumerClient extends Client implements ConsumerRebalanceListener {
     ObjectNode fields = Wire.object();
     ArrayNode rows = fields.putArray("records");
     for (ConsumerRecord<byte[], byte[]> record : fetch(command.get("timeout_ms").asLong())) {
-      byte[] data = record.value();
-      String problem = Payload.problem(data);
-      boolean readable = problem == null || problem.equals("checksum");
-      ArrayNode row = rows.addArray();
-      row.add(record.topic()).add(record.partition()).add(record.offset());
-      row.add(readable ? Wire.unsigned(Payload.value(data)) : null);
-      row.add(data == null ? 0 : data.length).add(problem);
-      row.add(readable ? Payload.partition(data) : -1);
-      row.add(readable ? Long.valueOf(Payload.topicCrc(data)) : null);
+      Content.add(rows, record);
     }
     return fields;
   }

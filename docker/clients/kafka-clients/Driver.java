@@ -18,7 +18,9 @@ import org.apache.kafka.common.utils.AppInfoParser;
  * The driver of kafka-clients: obeys docs/driver-contract.md on stdin and stdout.
  *
  * <p>The main thread reads commands and never waits for a client; each client has a thread of its
- * own.
+ * own. Compiled against one version of kafka-clients, it runs with 2.8 to 4.3: what is used of the
+ * client exists in all of them. Where an option takes a class, any class of the client's own jars
+ * can be named; the driver adds none.
  */
 public final class Driver {
   private static final int CONTRACT = 1;
@@ -93,6 +95,7 @@ public final class Driver {
     wire.emit("hello", hello);
   }
 
+  /** Not buffered-records: the consumer of this client does not show what it has fetched. */
   private static List<String> capabilities() {
     List<String> found =
         new ArrayList<>(
@@ -101,7 +104,8 @@ public final class Driver {
                 "static-membership", "pause", "seek", "generation", "position", "commit-sync",
                 "commit-async", "auto-commit", "loop-produce", "loop-consume-poll",
                 "loop-consume-batch", "compression-gzip", "compression-snappy", "compression-lz4",
-                "compression-zstd", "buffered-records", "heap"));
+                "compression-zstd", "heap", "headers", "null-headers",
+                "repeated-headers", "tls", "sasl-plain", "sasl-scram", "oauthbearer"));
     if (ConsumerConfig.configNames().contains("group.protocol")) {
       found.add("kip848");
     }

@@ -79,11 +79,22 @@ final class Outcomes {
     ObjectNode described = Wire.object();
     described.put("name", named && error instanceof ApiException ? known.name() : null);
     described.put("code", error.getClass().getSimpleName());
-    described.put("message", String.valueOf(error.getMessage()));
+    described.put("message", message(error));
     if (error instanceof RetriableException) {
       described.put("retriable", true);
     }
     return described;
+  }
+
+  /** The client's words; it keeps the reason of much that it raises in a chain of causes. */
+  private static String message(Throwable error) {
+    StringBuilder words = new StringBuilder(String.valueOf(error.getMessage()));
+    for (Throwable each = error.getCause(); each != null; each = each.getCause()) {
+      if (each.getMessage() != null && words.indexOf(each.getMessage()) < 0) {
+        words.append(": ").append(each.getMessage());
+      }
+    }
+    return words.toString();
   }
 
   static ObjectNode describe(String message) {

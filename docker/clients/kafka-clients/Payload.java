@@ -49,6 +49,11 @@ final class Payload {
     return data;
   }
 
+  /** Whether these bytes begin as a payload does. */
+  static boolean isOne(byte[] data) {
+    return data != null && data.length >= 4 && ByteBuffer.wrap(data).getInt() == MAGIC;
+  }
+
   /** What is wrong with a payload; null when nothing is. */
   static String problem(byte[] data) {
     if (data == null) {
@@ -57,7 +62,7 @@ final class Payload {
     if (data.length < SIZE_MIN) {
       return "short";
     }
-    if (ByteBuffer.wrap(data).getInt() != MAGIC) {
+    if (!isOne(data)) {
       return "foreign";
     }
     return crc(data, data.length) == RESIDUE ? null : "checksum";

@@ -2,7 +2,9 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicLong;
@@ -45,17 +47,16 @@ final class ProducerClient extends Client {
   }
 
   private ObjectNode send(JsonNode command) throws InterruptedException {
-    JsonNode records = command.get("records");
     String topic = command.get("topic").asText();
-    Batch batch = new Batch(records.size());
     int topicCrc = Payload.topicCrc(topic);
-    int index = 0;
-    for (JsonNode record : records) {
-      Integer partition = record.get(0).isNull() ? null : record.get(0).asInt();
-      long value = record.get(1).bigIntegerValue().longValue();
-      int size = record.get(2).asInt();
-      byte[] payload = Payload.pack(value, size, partition == null ? -1 : partition, 0, topicCrc);
-      batch.send(index++, new ProducerRecord<>(topic, partition, null, payload));
+    // All are built before the first is sent: a row that cannot be refuses the whole command.
+    List<ProducerRecord<byte[], byte[]>> records = new ArrayList<>();
+    for (JsonNode row : command.get("records")) {
+      records.add(Content.record(topic, topicCrc, row));
+    }
+    Batch batch = new Batch(records.size());
+    for (int index = 0; index < records.size(); index++) {
+      batch.send(index, records.get(index));
     }
     if (!command.path("linger").asBoolean(false) && !closing()) {
       producer.flush();

@@ -1,4 +1,5 @@
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.lang.management.BufferPoolMXBean;
 import java.lang.management.GarbageCollectorMXBean;
 import java.lang.management.ManagementFactory;
 import java.util.Map;
@@ -16,6 +17,7 @@ final class RuntimeMetrics {
     }
     ObjectNode runtime = Wire.object();
     runtime.put("heap_bytes", ManagementFactory.getMemoryMXBean().getHeapMemoryUsage().getUsed());
+    runtime.put("external_bytes", directBytes());
     runtime.put("buffered_records", client == null ? null : client.buffered());
     runtime.putNull("scheduler_delay_ms_max");
     runtime.put("gc_pause_ms_total", collecting);
@@ -23,6 +25,15 @@ final class RuntimeMetrics {
     runtime.put("received_bytes", total(client, "incoming-byte-total"));
     runtime.put("sent_bytes", total(client, "outgoing-byte-total"));
     return runtime;
+  }
+
+  /** Memory of direct buffers: what the client reads from and writes to its sockets with. */
+  private static long directBytes() {
+    long used = 0;
+    for (BufferPoolMXBean pool : ManagementFactory.getPlatformMXBeans(BufferPoolMXBean.class)) {
+      used += pool.getName().equals("direct") ? Math.max(0, pool.getMemoryUsed()) : 0;
+    }
+    return used;
   }
 
   private static Long total(Client client, String name) {

@@ -11,6 +11,12 @@ carries its value, where it was sent to and a checksum, so each record can be re
                           (inconsistent-offsets, if judged).
     wrong-topic           a value was delivered from a topic or partition other than its send asked
                           for or was acknowledged in, or other than the payload itself names.
+    null-becomes-empty    key, value and headers of a delivered record are those of its send but for
+                          null that came as empty bytes, or empty bytes that came as null: a
+                          tombstone that is none, or a value that deletes.
+    changed-content       key, value or headers differ in any other way. Both are judged on records
+                          whose value was recognised; the history keeps content where it is not
+                          plain (model/history.py).
     inconsistent-offsets  one offset of a partition, two values: among those acknowledged there
                           and those delivered from there. A log never changes what it holds.
     duplicate             one value at several offsets: delivered ones, and the acknowledged one.
@@ -25,7 +31,7 @@ carries its value, where it was sent to and a checksum, so each record can be re
 Each broken record is counted once: a misplaced one is wrong-topic's alone; an offset with two
 values is inconsistent-offsets' alone; two offsets are a duplicate, one offset twice is not.
 
-Not checked: order within a partition (the order family), keys and headers.
+Not checked: order within a partition (the order family).
 
 Source: Jepsen's Kafka workload, https://github.com/jepsen-io/redpanda (duplicate,
 inconsistent-offsets).
@@ -35,7 +41,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from kafkalab.checkers.protocol import HistoryView, decided, unknown
+from kafkalab.checkers.protocol import HistoryView, Relation, decided, unknown
 from kafkalab.model.history import CheckContext
 from kafkalab.model.verdict import ClaimVerdict, Outcome
 
@@ -115,6 +121,34 @@ WHERE NOT j.asked_for AND NOT (c.redelivery_allowed
 """
 
 
+_CHANGED = """
+WITH compared AS (
+    SELECT d.value, d.topic, d.part AS "partition", d.off AS "offset", s.process AS sender,
+           d.process AS reader, d.idx AS row_read,
+           coalesce(s.content, '') AS sent, coalesce(d.content, '') AS given
+    FROM contents d JOIN sent_contents s USING (value)
+)
+SELECT * FROM compared
+WHERE sent <> given AND (replace(sent, 'null', '""') = replace(given, 'null', '""')) = {only_null}
+ORDER BY row_read
+"""
+
+RELATIONS: dict[str, Relation] = {
+    "contents": Relation(
+        ("deliveries", "events"),
+        """
+SELECT d.*, e.detail AS content FROM deliveries d JOIN events e USING (idx)
+WHERE d.problem IS NULL AND NOT d.misplaced AND d.value IS NOT NULL
+""",
+    ),
+    "sent_contents": Relation(
+        ("events",),
+        "SELECT value, process, detail AS content FROM events"
+        " WHERE op = 'send' AND type = 'invoke' AND value IS NOT NULL",
+    ),
+}
+
+
 def corrupt_value(view: HistoryView, context: CheckContext) -> ClaimVerdict:
     """A delivered payload is damaged, or is one that nobody sent."""
     del context
@@ -152,6 +186,30 @@ def delivered_twice(view: HistoryView, context: CheckContext) -> ClaimVerdict:
     del context
     return _judge(
         view, "delivered-twice", _TWICE, "{count} offsets were delivered again without a reason"
+    )
+
+
+def null_becomes_empty(view: HistoryView, context: CheckContext) -> ClaimVerdict:
+    """Null and empty bytes were exchanged."""
+    del context
+    view.use("contents", "sent_contents")
+    return _judge(
+        view,
+        "null-becomes-empty",
+        _CHANGED.format(only_null="true"),
+        "{count} deliveries have empty bytes where null was sent, or null where empty bytes were",
+    )
+
+
+def changed_content(view: HistoryView, context: CheckContext) -> ClaimVerdict:
+    """Key, value or headers are not those that were sent."""
+    del context
+    view.use("contents", "sent_contents")
+    return _judge(
+        view,
+        "changed-content",
+        _CHANGED.format(only_null="false"),
+        "{count} deliveries have another key, value or header than was sent",
     )
 
 

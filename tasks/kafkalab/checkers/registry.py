@@ -34,6 +34,8 @@ CHECKERS: Mapping[str, Checker] = MappingProxyType(
         "delivered-twice": content.delivered_twice,
         "inconsistent-offsets": content.inconsistent_offsets,
         "corrupt-value": content.corrupt_value,
+        "null-becomes-empty": content.null_becomes_empty,
+        "changed-content": content.changed_content,
         "wrong-topic": content.wrong_topic,
         # commit
         "commit-ahead": commits.commit_ahead,
@@ -51,6 +53,7 @@ CHECKERS: Mapping[str, Checker] = MappingProxyType(
 RELATIONS: Mapping[str, Relation] = MappingProxyType(
     {
         **tables.BASE,
+        **content.RELATIONS,
         **stall.RELATIONS,
         **loss.RELATIONS,
         **commit_tables.RELATIONS,
@@ -72,6 +75,7 @@ _ELSEWHERE: Mapping[str, str] = MappingProxyType(
     {
         "leak": "measure/growth.py",
         "regression": "measure/paired.py",
+        "unshared-group": "workloads/roles.py",
         "crash": "steps/evidence.py",
         "error-in-log": "steps/evidence.py",
     }

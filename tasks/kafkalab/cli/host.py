@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from kafkalab.cli import output
 from kafkalab.model.errors import ExitCode
@@ -62,10 +63,13 @@ def reap(dry_run: bool) -> ExitCode:
 
 def images(names: tuple[str, ...], base: str) -> ExitCode:
     """Build the images of the docker engine."""
+    from kafkalab.clients import images as clients
     from kafkalab.cluster import docker_images
 
-    for built in docker_images.build(names, base or None, output.say):
-        output.say(str(built))
+    def parts(client: str, version: str) -> list[tuple[Path, str]]:
+        return clients.parts(Subject(client, version), pins.load())
+
+    docker_images.build(names, base or None, output.say, parts)
     return ExitCode.PASS
 
 

@@ -19,14 +19,15 @@ from kafkalab.artifacts import keys, runs, server
 from kafkalab.artifacts.store import Store
 from kafkalab.cli import output
 from kafkalab.clients.resolver import settled
+from kafkalab.cluster.registry import select_engine
 from kafkalab.model.errors import ExitCode, UsageError
 from kafkalab.model.run import Run
-from kafkalab.model.scenario import Cell
+from kafkalab.model.scenario import Cell, Scenario
 from kafkalab.model.subject import Subject
 from kafkalab.model.verdict import Outcome
 from kafkalab.runtime import pins
 from kafkalab.runtime.lease import configured_seconds
-from kafkalab.scenarios import loader
+from kafkalab.scenarios import loader, planner
 from kafkalab.steps import plan
 from kafkalab.steps.frame import Ended, Request, execute
 from kafkalab.steps.registry import step_named
@@ -39,7 +40,7 @@ class Wanted:
     """What the command line asked for."""
 
     scenario: str
-    client: str
+    clients: tuple[str, ...]  # several share one group
     broker: str
     engine: str
     seed: int
@@ -53,15 +54,16 @@ def run(wanted: Wanted, json_output: bool) -> ExitCode:
         raise UsageError(f"--profile: expected one of {known}, found '{wanted.profile}'.")
     known_pins = pins.load()
     scenario = loader.scenario_named(wanted.scenario, loader.catalogue(wanted.profile))
-    client = str(settled(Subject.parse(wanted.client), known_pins))
+    settle = [str(settled(Subject.parse(client), known_pins)) for client in wanted.clients]
+    clients = tuple(dict.fromkeys(settle))
     broker = known_pins.resolve(Subject.parse(wanted.broker))
     if broker.name not in known_pins.brokers:
         raise UsageError(
             f"--broker: expected one of {', '.join(known_pins.brokers)}@VERSION, found '{broker}'."
         )
-    cell = Cell(scenario.id, (client,), str(broker))
+    cell = Cell(scenario.id, clients, str(broker))
     run_id = f"try-{scenario.id.lower()}-{uuid.uuid4().hex[:8]}"
-    return _execute(run_id, scenario.step, cell, wanted, json_output)
+    return _execute(run_id, scenario, cell, wanted, json_output)
 
 
 def replay(where: str, json_output: bool) -> ExitCode:
@@ -71,28 +73,26 @@ def replay(where: str, json_output: bool) -> ExitCode:
         raise UsageError(f"'{where}': expected RUN/CELL, as a red cell's log and report name it.")
     with embedded_or_configured() as store:
         before = runs.read_run(store, runs.find_run(store, text))
-    found = [
-        (group.partition("/")[0], cell)
-        for group, cells in before.cells.items()
-        for cell in cells
-        if cell.id == cell_id
-    ]
+    found = [cell for cells in before.cells.values() for cell in cells if cell.id == cell_id]
     if not found:
         known = ", ".join(cell.id for cells in before.cells.values() for cell in cells)
         raise UsageError(f"run {before.run_id} has no cell '{cell_id}': it has {known}.")
-    step, cell = found[0]
+    (cell,) = found
     wanted = Wanted(
-        cell.scenario, "+".join(cell.clients), cell.broker, before.engine, before.seed,
-        before.profile,
-    )  # fmt: skip
+        cell.scenario, cell.clients, cell.broker, before.engine, before.seed, before.profile
+    )
+    scenario = loader.scenario_named(cell.scenario, loader.catalogue(before.profile))
     run_id = f"replay-{cell.scenario.lower()}-{uuid.uuid4().hex[:8]}"
-    return _execute(run_id, step, cell, wanted, json_output)
+    return _execute(run_id, scenario, cell, wanted, json_output)
 
 
-def _execute(run_id: str, step: str, cell: Cell, wanted: Wanted, json_output: bool) -> ExitCode:
+def _execute(
+    run_id: str, scenario: Scenario, cell: Cell, wanted: Wanted, json_output: bool
+) -> ExitCode:
     os.environ["KAFKALAB_RUN_ID"] = run_id
+    step = scenario.step
     with embedded_or_configured() as store:
-        planned = _plan(run_id, step, cell, wanted)
+        planned = _plan(run_id, scenario, cell, wanted)
         uri = plan.write_run(store, planned)
         worst = _steps(uri, step, cell)
         verdicts = runs.read_cells(store, planned.prefix)
@@ -109,10 +109,18 @@ def _execute(run_id: str, step: str, cell: Cell, wanted: Wanted, json_output: bo
     return ExitCode.INTERRUPTED if worst.code is ExitCode.INTERRUPTED else outcome.exit_code
 
 
-def _plan(run_id: str, step: str, cell: Cell, wanted: Wanted) -> Run:
-    params = {"engine": wanted.engine, "seed": wanted.seed, "subjects": list(cell.clients)}
+def _plan(run_id: str, scenario: Scenario, cell: Cell, wanted: Wanted) -> Run:
+    engine = select_engine(wanted.engine).name
+    clients = plan.Clients(engine, output.say)
+    for client in cell.clients:
+        if lacking := planner.lacks(scenario, clients.capabilities(client)):
+            raise UsageError(
+                f"{scenario.id} needs {', '.join(lacking)}, which {client} cannot do. "
+                "See `kafkalab clients` for what each client can."
+            )
+    params = {"engine": engine, "seed": wanted.seed, "subjects": list(cell.clients)}
     flow = loader.Workflow("try", wanted.profile, cell.clients, (), ())
-    planned = plan.plan_cells(flow, {f"{step}/{ROLE}": (cell,)}, run_id, params, output.say)
+    planned = plan.plan_cells(flow, {f"{scenario.step}/{ROLE}": (cell,)}, run_id, params)
     return dataclasses.replace(planned, brokers={ROLE: cell.broker})
 
 

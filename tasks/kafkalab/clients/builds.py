@@ -34,7 +34,7 @@ from kafkalab.model.subject import DriverLaunch, Subject
 from kafkalab.runtime import java, paths
 from kafkalab.runtime.files import read_json, replace_json
 
-FORMAT = 1  # of launch.json, and of what builders leave
+FORMAT = 2  # of launch.json, and of what builders leave
 # In a builder's command line: the folder of the build, and what each lab has at a place of its own.
 FOLDER = "{folder}"
 PYTHON = "{python}"
@@ -82,13 +82,14 @@ class Launch:
     format: int
     key: str
     subject: str  # as it was asked for
+    driver: str  # digest of the driver's sources and its kit
     argv: tuple[str, ...]
     outside: tuple[str, ...] = ()
     hello: Mapping[str, Any] = field(default_factory=dict)
 
 
-def launch(order: Order, builder: Builder) -> DriverLaunch:
-    """How to start the driver of a client, built first where it is not there yet.
+def folder_of(order: Order, builder: Builder) -> Path:
+    """The folder of a build, made where it is not there yet.
 
     Raises:
         UsageError: there is no such version; the nearest are named.
@@ -99,7 +100,12 @@ def launch(order: Order, builder: Builder) -> DriverLaunch:
     folder = paths.cache() / "builds" / key
     if folder.is_dir() and not _whole(folder):
         shutil.rmtree(folder)
-    once(folder, lambda scratch: _make(order, builder, key, scratch))
+    return once(folder, lambda scratch: _make(order, builder, key, scratch))
+
+
+def launch(order: Order, builder: Builder) -> DriverLaunch:
+    """How to start the driver of a client; raises as `folder_of` does."""
+    folder = folder_of(order, builder)
     made = read_launch(folder)
     if made is None:
         raise BuildError(f"{folder}: expected {LAUNCH} of a finished build, found none: remove it.")
@@ -108,19 +114,20 @@ def launch(order: Order, builder: Builder) -> DriverLaunch:
     return DriverLaunch(order.subject, argv, capabilities=capabilities)
 
 
+def current(order: Order) -> list[Launch]:
+    """Builds in the cache of an order's client, in any version, with the driver as it is now."""
+    folders = sorted((paths.cache() / "builds").glob("[!.]*/"))
+    found = (read_launch(folder) for folder in folders)
+    name, driver = f"{order.subject.name}@", _driver_digest(order)
+    return [m for m in found if m and m.driver == driver and m.subject.startswith(name)]
+
+
 def read_launch(folder: Path) -> Launch | None:
     """What a finished build says of itself; None where there is none, or one of another format."""
     raw = read_json(folder / LAUNCH)
     if raw.get("format") != FORMAT:
         return None
     return Launch(**{**raw, "argv": tuple(raw["argv"]), "outside": tuple(raw["outside"])})
-
-
-def finished() -> list[Launch]:
-    """Every build in the cache."""
-    folders = sorted((paths.cache() / "builds").glob("*/"))
-    found = (read_launch(folder) for folder in folders if not folder.name.startswith("."))
-    return [each for each in found if each is not None]
 
 
 def copy_sources(order: Order, folder: Path) -> None:
@@ -141,7 +148,7 @@ def absent(order: Order, builder: Builder, log: BuildLog) -> Exception:
                 f"{order.subject.name} has no version {order.source.release}: the nearest are "
                 f"{near}."
             )
-    return log.failure(f"{order.subject} cannot be built: expected it to install, it does not.")
+    return log.failure(f"cannot build {order.subject}: expected it to install, it does not.")
 
 
 def _whole(folder: Path) -> bool:
@@ -166,11 +173,15 @@ def _key(order: Order, builder: Builder) -> str:
         "name": order.subject.name,
         "package": order.package,
         "source": order.source.identity(),
-        "driver": sources.digest([order.driver, *([order.kit] if order.kit else [])]),
+        "driver": _driver_digest(order),
         "needs": [*order.needs, *order.extra],
         "builder": builder.identity(order),
     }
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:32]
+
+
+def _driver_digest(order: Order) -> str:
+    return sources.digest([order.driver, *([order.kit] if order.kit else [])])
 
 
 def _make(order: Order, builder: Builder, key: str, folder: Path) -> None:
@@ -178,7 +189,8 @@ def _make(order: Order, builder: Builder, key: str, folder: Path) -> None:
     log.add(f"# {order.subject}")
     made = builder.make(order, folder, log)
     hello = _hello(order, _argv(made.argv, folder), folder, log)
-    content = Launch(FORMAT, key, str(order.subject), made.argv, made.outside, hello)
+    driver = _driver_digest(order)
+    content = Launch(FORMAT, key, str(order.subject), driver, made.argv, made.outside, hello)
     (folder / LOG).write_text(log.text, encoding="utf-8")
     replace_json(folder / LAUNCH, asdict(content))
 
@@ -194,7 +206,7 @@ def _hello(order: Order, argv: Sequence[str], folder: Path, log: BuildLog) -> di
         log.add(stderr.read_text(encoding="utf-8", errors="replace") if stderr.exists() else "")
         log.add(str(error))
         raise log.failure(
-            f"{order.subject} cannot be built: it installs, but its driver does not load here."
+            f"cannot build {order.subject}: it installs, but its driver does not load here."
         ) from error
     for name in ("t", "pid", "wall_ns"):  # of that one process
         hello.pop(name, None)

@@ -14,7 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,6 +42,7 @@ class Recipe:
     folder: str  # of its Dockerfile, under docker/
     context: Callable[[str], list[Entry]]  # version → what else the context holds
     subject: str = ""  # "kafka": a row of versions.toml whose versions it is built for; empty: none
+    travels: bool = False  # its context is a build of the process engine, see `clients.images`
 
 
 @dataclass(frozen=True)
@@ -85,8 +86,12 @@ def name_of(image: str) -> str:
     return image
 
 
+# (client, version) → (path on this host, place in the context): what `clients.images.parts` gives.
+Parts = Callable[[str, str], list[tuple[Path, str]]]
+
+
 def build(
-    names: Sequence[str], base_image: str | None, progress: Callable[[str], None]
+    names: Sequence[str], base_image: str | None, progress: Callable[[str], None], parts: Parts
 ) -> list[Built]:
     """Build images; what has not changed comes from Docker's cache.
 
@@ -96,6 +101,7 @@ def build(
         base_image: replaces the base of every Dockerfile; None: what KAFKALAB_BASE_IMAGE says, else
             the Dockerfile's own default.
         progress: is called with one line per image.
+        parts: what images of clients hold whose builds travel (Node, Go).
 
     Raises:
         UsageError: an unknown image.
@@ -108,7 +114,7 @@ def build(
     try:
         for name, version in wanted:
             began = time.monotonic()
-            size = _build_one(client, name, version, base)
+            size = _build_one(client, name, version, base, parts)
             seconds = time.monotonic() - began
             built.append(Built(name, reference(name, version), seconds, size))
             progress(f"{reference(name, version)}: {size / 1e6:.0f} MB in {seconds:.0f} s")
@@ -120,11 +126,11 @@ def build(
 def _expanded(names: Sequence[str]) -> list[tuple[str, str]]:
     """Images and versions to build: `broker-kafka` stands for every version that has a role."""
     found = []
-    for text in names or list(RECIPES):
+    for text in names or list(recipes()):
         name, _, version = text.partition("@")
-        if name not in RECIPES:
-            raise UsageError(f"no image '{name}': known are {', '.join(RECIPES)}.")
-        subject = RECIPES[name].subject
+        if name not in recipes():
+            raise UsageError(f"no image '{name}': known are {', '.join(recipes())}.")
+        subject = recipes()[name].subject
         if not subject:
             found.append((name, ""))
         else:
@@ -142,14 +148,19 @@ def _versions(subject: str) -> dict[str, str]:
     return {role: row[role] for role in ("oldest", "pinned", "newest") if role in row}
 
 
-def _build_one(client: docker.DockerClient, name: str, version: str, base: str | None) -> int:
+def _build_one(
+    client: docker.DockerClient, name: str, version: str, base: str | None, parts: Parts
+) -> int:
     """Build one image and return its size in bytes."""
     from docker.errors import APIError, BuildError
 
-    recipe = RECIPES[name]
+    recipe = recipes()[name]
     folder = paths.root() / "docker" / recipe.folder
     entries = [Entry(file, file.name) for file in sorted(folder.iterdir()) if file.is_file()]
-    entries += recipe.context(version)
+    if recipe.travels:
+        entries += [Entry(path, target) for path, target in parts(recipe.subject, version)]
+    else:
+        entries += recipe.context(version)
     scratch = paths.cache() / "images"
     scratch.mkdir(parents=True, exist_ok=True)
     try:
@@ -212,38 +223,47 @@ def _broker_kafka(version: str) -> list[Entry]:
     return _jre() + _jars(kafka.coordinates(version), "kafka")
 
 
-def _client_in_python(name: str, version: str) -> list[Entry]:
+def _client_python(name: str, version: str) -> list[Entry]:
+    source = _source(name)
     row = pins.load().clients[name]
     beside = row.get("beside", {}).get(version, ())
-    wanted = [f"{row['package']}=={version}", *_needs(name, "requirements.txt"), *beside]
-    packages = site("\n".join([*wanted, ""]), locked=False)
-    return [Entry(packages, "site"), Entry(paths.root() / "docker/clients/kit-python", "kit")]
+    needs = [*pins.load().needs(source / "requirements.txt"), *beside]
+    packages = site("\n".join([f"{row['package']}=={version}", *needs, ""]), locked=False)
+    return [Entry(packages, "site"), Entry(source.parent / "kit-python", "kit")]
 
 
-def _client_kafka_clients(version: str) -> list[Entry]:
+def _client_java(name: str, version: str) -> list[Entry]:
     # Compiled against the pinned version whatever runs: one set of classes for all, as on the host.
-    libraries = _needs("kafka-clients", "libraries.txt")
-    pinned = f"org.apache.kafka:kafka-clients:{_versions('kafka-clients')['pinned']}"
-    source = paths.root() / "docker/clients/kafka-clients"
-    classes = maven.compile_java(source, maven.resolve([pinned, *libraries]))
-    jars = _jars([f"org.apache.kafka:kafka-clients:{version}", *libraries], "libs")
-    return [*_jre(), *jars, Entry(classes, "classes")]
+    source, row = _source(name), pins.load().clients[name]
+    libraries = pins.load().needs(source / "libraries.txt")
+    pinned = maven.resolve([f"{row['package']}:{row['pinned']}", *libraries])
+    jars = _jars([f"{row['package']}:{version}", *libraries], "libs")
+    return [*_jre(), *jars, Entry(maven.compile_java(source, pinned), "classes")]
 
 
-def _needs(client: str, file: str) -> tuple[str, ...]:
-    return pins.load().needs(paths.root() / "docker/clients" / client / file)
+def _nothing(_version: str) -> list[Entry]:
+    return []
 
 
-RECIPES: dict[str, Recipe] = {
-    "step": Recipe("step", _step),
-    "broker-kafka": Recipe("brokers/kafka", _broker_kafka, "kafka"),
-    "client-aiokafka": Recipe(
-        "clients/aiokafka", partial(_client_in_python, "aiokafka"), "aiokafka"
-    ),
-    "client-confluent-kafka": Recipe(
-        "clients/confluent-kafka", partial(_client_in_python, "confluent-kafka"), "confluent-kafka"
-    ),
-    "client-kafka-clients": Recipe("clients/kafka-clients", _client_kafka_clients, "kafka-clients"),
-    "s3": Recipe("s3", _s3),
-    "airflow": Recipe("airflow", _airflow),
-}
+def _source(name: str) -> Path:
+    return paths.root() / "docker" / "clients" / name
+
+
+def _client(name: str) -> Recipe:
+    folder, runtime = f"clients/{name}", pins.load().clients[name]["runtime"]
+    own = {"python": _client_python, "java": _client_java}
+    if runtime in own:
+        return Recipe(folder, partial(own[runtime], name), name)
+    return Recipe(folder, _nothing, name, travels=True)
+
+
+@cache
+def recipes() -> dict[str, Recipe]:
+    """Every image of the lab, in the order in which all are built."""
+    return {
+        "step": Recipe("step", _step),
+        "broker-kafka": Recipe("brokers/kafka", _broker_kafka, "kafka"),
+        **{f"client-{name}": _client(name) for name in pins.load().clients},
+        "s3": Recipe("s3", _s3),
+        "airflow": Recipe("airflow", _airflow),
+    }

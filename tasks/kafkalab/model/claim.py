@@ -18,6 +18,8 @@ CLAIMS = MappingProxyType(
         "delivered-twice": "one offset delivered again without an allowed reason",
         "inconsistent-offsets": "one offset, several values",
         "corrupt-value": "the checksum of a delivered value does not match",
+        "null-becomes-empty": "null and empty bytes were exchanged in key, value or headers",
+        "changed-content": "key, value or headers of a record are not those that were sent",
         "wrong-topic": "a value in a topic or partition that it was not sent to",
         # commit
         "commit-ahead": "committed beyond what was delivered",
@@ -28,6 +30,7 @@ CLAIMS = MappingProxyType(
         "startup": "a client was not usable within the bound",
         "stall": "records were available and none was delivered for the bound",
         "hung-close": "a client did not close within the bound",
+        "unshared-group": "a member of a group was given no partition though there were enough",
         "starved-partition": "a partition got far less than its fair share of deliveries",
         # resource
         "leak": "memory grows on the plateau, by a robust slope with its confidence",

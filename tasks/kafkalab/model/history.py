@@ -27,12 +27,13 @@ Columns, as (name, dtype), in file order; every column but the first six may be 
 `ok` means it happened, `fail` that it certainly did not, `info` that nobody knows.
 
 What `detail` holds, by op: the invoke of `open` {"role", "config"} (the group is config["group"],
-auto-commit config["auto_commit"]); of `subscribe` {"topics"}; of `commit` {"mode"}; rows of
-`group_offsets` {"group"} (read by the lab's admin client, process "admin"); of `close` nothing;
-the completion of `send` nothing. One row per partition: `commit`, `committed`, `group_offsets`,
-`assigned`, `revoked`, `lost`, `pause`, `resume`, `seek`, `assign`. An empty `poll` is a row
-without topic. A `kill` (type event, op kill) says that the lab killed the process hosting the
-client: a crash by design.
+auto-commit config["auto_commit"]); of `subscribe` {"topics"}; of `commit` {"mode"}; the invoke of
+`send`, and a polled record, {"content": {"headers", "key", "value"}} where it is not plain
+(docs/driver-contract.md, Content), keys sorted; rows of `group_offsets` {"group"} (read by the
+lab's admin client, process "admin"); of `close` nothing; the completion of `send` nothing. One row
+per partition: `commit`, `committed`, `group_offsets`, `assigned`, `revoked`, `lost`, `pause`,
+`resume`, `seek`, `assign`. An empty `poll` is a row without topic. A `kill` (type event, op kill)
+says that the lab killed the process hosting the client: a crash by design.
 """
 
 from __future__ import annotations

@@ -27,6 +27,8 @@ class Scenario:
     metrics: tuple[str, ...] = ()  # names from model.metric.METRICS
     load: Mapping[str, Any] = field(default_factory=dict)  # arguments of the workload's Load
     needs: tuple[str, ...] = ()  # capabilities of driver or engine
+    # client → role → options by the client's own names, for what the portable ones cannot say
+    options: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
     seconds_max: int = 120  # the cell is stopped and unknown after this
 
     def with_load(self, overrides: Mapping[str, Any]) -> Scenario:

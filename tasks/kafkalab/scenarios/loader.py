@@ -21,8 +21,10 @@ from kafkalab.model.scenario import STEPS, Scenario
 FOLDER = Path(__file__).parent
 PROFILES = ("smoke", "nightly")
 
+# Of a line: the run's subjects; every client of the workflow; each of these with a partner.
+CLIENTS = ("subjects", "everyone", "mixed")
 _REQUIRED = ("id", "title", "why", "step", "workload", "claims", "load")
-_OPTIONAL = ("metrics", "needs", "seconds_max", "profiles")
+_OPTIONAL = ("metrics", "needs", "seconds_max", "profiles", "options")
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class PlanLine:
     """One line of a workflow: scenarios × clients × brokers."""
 
     scenarios: tuple[str, ...]
-    clients: str  # "subjects" or "everyone"
+    clients: str  # one of CLIENTS
     brokers: tuple[str, ...]  # roles
 
 
@@ -43,6 +45,7 @@ class Workflow:
     subjects: tuple[str, ...]
     everyone: tuple[str, ...]
     plan: tuple[PlanLine, ...]
+    partners: tuple[str, ...] = ()  # whom a client shares a mixed group with: the first other one
 
 
 def load_scenario(path: Path, profile: str = "smoke") -> Scenario:
@@ -69,6 +72,7 @@ def load_scenario(path: Path, profile: str = "smoke") -> Scenario:
         metrics=tuple(raw.get("metrics", ())),
         load=raw["load"],
         needs=tuple(raw.get("needs", ())),
+        options=_options(path, raw.get("options", {})),
         seconds_max=int(own.pop("seconds_max", raw.get("seconds_max", 120))),
     )
     return scenario.with_load(own)
@@ -104,11 +108,18 @@ def load_workflow(name: str, folder: Path = FOLDER / "workflows") -> Workflow:
     _check_names(path, "profile", [raw["profile"]], PROFILES)
     lines = []
     for line in raw["plan"]:
-        _check_names(path, "plan: clients", [line.get("clients")], ("subjects", "everyone"))
+        _check_names(path, "plan: clients", [line.get("clients")], CLIENTS)
         lines.append(PlanLine(tuple(line["scenarios"]), line["clients"], tuple(line["brokers"])))
-    return Workflow(
-        name, raw["profile"], tuple(raw["subjects"]), tuple(raw["everyone"]), tuple(lines)
-    )
+    partners = tuple(raw.get("partners", ()))
+    if len({partner.partition("@")[0] for partner in partners}) < 2 and any(
+        line.clients == "mixed" for line in lines
+    ):
+        raise UsageError(
+            f"{path.name}: partners: a mixed group needs two clients of different names to choose "
+            f"from, found {list(partners)}."
+        )
+    subjects, everyone = tuple(raw["subjects"]), tuple(raw["everyone"])
+    return Workflow(name, raw["profile"], subjects, everyone, tuple(lines), partners)
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -121,6 +132,18 @@ def _read(path: Path) -> dict[str, Any]:
     if not isinstance(raw, dict):
         raise UsageError(f"{path.name}: expected a mapping, found {type(raw).__name__}.")
     return raw
+
+
+def _options(path: Path, raw: Any) -> dict[str, dict[str, Any]]:
+    """Options by client and role, such as {"sarama": {"consumer": {...}}}."""
+    for client, roles in raw.items() if isinstance(raw, dict) else [(raw, None)]:
+        if not isinstance(roles, dict) or not all(isinstance(o, dict) for o in roles.values()):
+            raise UsageError(
+                f"{path.name}: options: {client}: expected a mapping of roles, each with the "
+                f"client's own options, found {roles!r}."
+            )
+        _check_names(path, f"options: {client}", roles, ("producer", "consumer"))
+    return dict(raw)
 
 
 def _check_keys(path: Path, raw: Mapping[str, Any]) -> None:

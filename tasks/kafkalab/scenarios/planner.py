@@ -13,9 +13,10 @@ from kafkalab.model.errors import UsageError
 from kafkalab.model.scenario import Cell, Scenario
 from kafkalab.model.subject import Subject
 from kafkalab.model.verdict import Skipped
-from kafkalab.scenarios.loader import Workflow, scenario_named
+from kafkalab.scenarios.loader import PlanLine, Workflow, scenario_named
 
 ENGINES = ("auto", "process", "docker")
+_ENGINE = "engine:"  # a scenario's need that is the engine's; every other is the driver's
 _FIELDS = ("subjects", "scenarios", "brokers", "engine", "seed", "trigger")
 
 
@@ -67,55 +68,97 @@ class Plan:
     skipped: tuple[Skipped, ...]
 
 
+@dataclass(frozen=True)
+class World:
+    """What a plan depends on beside what was asked for."""
+
+    resolve: Callable[[Subject], Subject]  # a subject with its role replaced by what it means now
+    engine: frozenset[str]  # what the engine can do on this host
+    # client → what its driver can do; None where that is not known yet
+    client: Callable[[str], frozenset[str] | None] = lambda _: None
+
+
 def plan(
-    workflow: Workflow,
-    params: Params,
-    catalogue: Mapping[str, Scenario],
-    resolve: Callable[[Subject], Subject],
-    engine_capabilities: frozenset[str],
+    workflow: Workflow, params: Params, catalogue: Mapping[str, Scenario], world: World
 ) -> Plan:
     """Cross the workflow's lines with the parameters; raises `UsageError` when nothing is left."""
     wanted = {scenario_named(name, catalogue).id for name in params.scenarios}
-    subjects = _resolved(params.subjects or workflow.subjects, resolve)
-    everyone = _resolved(workflow.everyone, resolve)
-    cells: dict[str, list[Cell]] = {}
-    planned: dict[str, str] = {}  # cell → role: two roles of one version would store the same keys
-    skipped: list[Skipped] = []
+    crossing = _Crossing(workflow, params, world)
     for line in workflow.plan:
-        clients = subjects if line.clients == "subjects" or params.subjects else everyone
+        groups = crossing.groups(line)
         for role in line.brokers:
             if params.brokers and role not in params.brokers:
                 continue
-            broker = str(resolve(Subject("kafka", role)))
             for name in line.scenarios:
-                if wanted and name not in wanted:
-                    continue
-                scenario = scenario_named(name, catalogue)
-                lacking = _lacking(scenario, engine_capabilities)
-                if lacking:
-                    skipped.append(Skipped(f"{name} on {broker}", ", ".join(lacking)))
-                    continue
-                wanted_here = [Cell(name, (client,), broker) for client in clients]
-                if again := [cell for cell in wanted_here if planned.get(cell.id, role) != role]:
-                    other = planned[again[0].id]
-                    skipped.append(Skipped(f"{name} on {role}", f"a Kafka other than {other}'s"))
-                new = [cell for cell in wanted_here if cell.id not in planned]
-                planned.update((cell.id, role) for cell in new)
-                if new:
-                    cells.setdefault(f"{scenario.step}/{role}", []).extend(new)
-    if not cells:
+                if not wanted or name in wanted:
+                    crossing.add(scenario_named(name, catalogue), groups, role)
+    if not crossing.cells:
         raise UsageError(
             f"nothing to run: workflow {workflow.name} has no cell for scenarios "
             f"{list(params.scenarios) or 'all'} and brokers {list(params.brokers) or 'all'}."
         )
-    return Plan(subjects, {key: tuple(group) for key, group in cells.items()}, tuple(skipped))
+    cells = {key: tuple(group) for key, group in crossing.cells.items()}
+    return Plan(crossing.subjects, cells, tuple(crossing.skipped))
 
 
-def _resolved(texts: tuple[str, ...], resolve: Callable[[Subject], Subject]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(str(resolve(Subject.parse(text))) for text in texts))
+def lacks(scenario: Scenario, capabilities: frozenset[str] | None) -> list[str]:
+    """What a scenario needs of a driver that it does not have; nothing while that is not known."""
+    needs = {need for need in scenario.needs if not need.startswith(_ENGINE)}
+    return [] if capabilities is None else sorted(needs - capabilities)
 
 
-def _lacking(scenario: Scenario, engine_capabilities: frozenset[str]) -> list[str]:
-    """Needs written as `engine:X` are the engine's; the others are checked against the driver."""
-    needs = (need.removeprefix("engine:") for need in scenario.needs if need.startswith("engine:"))
-    return sorted(set(needs) - engine_capabilities)
+class _Crossing:
+    """Cells as they are found, and what was left out."""
+
+    def __init__(self, workflow: Workflow, params: Params, world: World) -> None:
+        self._world = world
+        self.subjects = self._resolved(params.subjects or workflow.subjects)
+        everyone = self.subjects if params.subjects else self._resolved(workflow.everyone)
+        self._clients = {"subjects": self.subjects, "everyone": everyone, "mixed": everyone}
+        self._partners = self._resolved(workflow.partners)
+        self.cells: dict[str, list[Cell]] = {}
+        # cell → role: two roles of one version would store the same keys
+        self._planned: dict[str, str] = {}
+        self.skipped: list[Skipped] = []
+
+    def groups(self, line: PlanLine) -> list[tuple[str, ...]]:
+        """The clients of each cell of a line: one, or several that share a group."""
+        clients = self._clients[line.clients]
+        if line.clients != "mixed":
+            return [(client,) for client in clients]
+        pairs: list[tuple[str, ...]] = [
+            (client, next(p for p in self._partners if _name(p) != _name(client)))
+            for client in clients
+        ]
+        return list({frozenset(pair): pair for pair in reversed(pairs)}.values())[::-1]
+
+    def add(self, scenario: Scenario, groups: list[tuple[str, ...]], role: str) -> None:
+        """Add a scenario on one broker with each group of clients, or say why not."""
+        broker = str(self._world.resolve(Subject("kafka", role)))
+        engine = {need.removeprefix(_ENGINE) for need in scenario.needs if need.startswith(_ENGINE)}
+        if lacking := sorted(engine - self._world.engine):
+            self._skip(f"{scenario.id} on {broker}", lacking)
+            return
+        for clients in groups:
+            cell = Cell(scenario.id, clients, broker)
+            lacking = [need for c in clients for need in lacks(scenario, self._world.client(c))]
+            before = self._planned.setdefault(cell.id, role)
+            if lacking:
+                self._skip(f"{scenario.id} with {' and '.join(clients)}", lacking)
+            elif before != role:
+                self._skip(f"{scenario.id} on {role}", [f"a Kafka other than {before}'s"])
+            elif cell not in self.cells.setdefault(f"{scenario.step}/{role}", []):
+                self.cells[f"{scenario.step}/{role}"].append(cell)
+
+    def _skip(self, what: str, needs: list[str]) -> None:
+        skipped = Skipped(what, ", ".join(needs))
+        if skipped not in self.skipped:
+            self.skipped.append(skipped)
+
+    def _resolved(self, texts: tuple[str, ...]) -> tuple[str, ...]:
+        resolve = self._world.resolve
+        return tuple(dict.fromkeys(str(resolve(Subject.parse(text))) for text in texts))
+
+
+def _name(client: str) -> str:
+    return client.partition("@")[0]

@@ -17,8 +17,9 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-from kafkalab.model.errors import InfrastructureError, LabError
+from kafkalab.model.errors import BuildError, InfrastructureError, LabError
 from kafkalab.model.scenario import Cell, Scenario
+from kafkalab.model.subject import Subject
 from kafkalab.model.verdict import CellVerdict, ClaimVerdict, Outcome, merge
 from kafkalab.runtime import pins
 from kafkalab.runtime.lease import Lease, keeping
@@ -26,12 +27,14 @@ from kafkalab.scenarios import loader
 from kafkalab.steps import evidence
 from kafkalab.steps.clusters import cluster_of
 from kafkalab.steps.frame import StepContext, StepResult, require_cell
-from kafkalab.steps.host import EngineHost
+from kafkalab.steps.host import ADMIN_SUBJECT, EngineHost
 from kafkalab.workloads import judging, roles
 from kafkalab.workloads.lab import Driven, Lab
 from kafkalab.workloads.recorder import Recorder
 from kafkalab.workloads.registry import workload_named
 from kafkalab.workloads.sampler import Sampler, loop_readings
+
+_NOT_BUILT = "cannot build the client: see the cell's reason and build.log"
 
 
 @dataclass
@@ -41,6 +44,7 @@ class _Outcome:
     driven: Driven | None = None
     reason: str = ""
     trace: str = ""  # of a defect of the lab
+    build_log: str = ""  # of a client that could not be built
     crashes: list[ClaimVerdict] = field(default_factory=list)
     clients: tuple[str, ...] = ()
     started: float = field(default_factory=time.monotonic)
@@ -69,11 +73,16 @@ def run(context: StepContext) -> StepResult:
         outcome.reason = f"broker {names} died during the cell; its log is in {cluster.workdir}"
     table = judging.history_table(lab.recorder)
     verdict = _judge(cell, scenario, engine.name, outcome, lab, table)
-    verdict = dataclasses.replace(verdict, replay=f"kafkalab replay {context.run.run_id}/{cell.id}")
+    verdict = dataclasses.replace(
+        verdict,
+        replay=f"kafkalab replay {context.run.run_id}/{cell.id}",
+        skipped=evidence.skipped(scenario, verdict.metrics, engine, lab.drivers),
+    )
     _tell(context, verdict)
-    files = evidence.files(context, verdict, table, lab.readings, logs)
-    if outcome.trace:
-        files["traceback.txt"] = outcome.trace.encode()
+    files = evidence.files(context, verdict, table, lab.readings, logs, host.wire())
+    for name, text in (("traceback.txt", outcome.trace), ("build.log", outcome.build_log)):
+        if text:
+            files[name] = text.encode()
     return StepResult(verdict.outcome, _why(verdict), files)
 
 
@@ -86,6 +95,7 @@ def _drive(
         scenario=scenario,
         subjects=cell.clients,
         baseline=baseline_of(cell.clients[0]),
+        witness=witness_of(cell.clients[0]),
         bootstrap=host.bootstrap,
         host=host,
         admin=admin,
@@ -101,6 +111,7 @@ def _drive(
             outcome.driven = workload.drive(lab, workload.load(**_load(scenario)))
     except LabError as error:
         outcome.reason = str(error)
+        outcome.build_log = error.log if isinstance(error, BuildError) else ""
         outcome.crashes = list(evidence.crashes(lab.drivers))
     except Exception as error:  # noqa: BLE001 the lab's own defect must not cost what was recorded
         outcome.trace = traceback.format_exc()
@@ -122,18 +133,27 @@ def _load(scenario: Scenario) -> dict[str, object]:
 
 def baseline_of(client: str) -> str:
     """The build that a paired benchmark compares with: the pinned release of the same client."""
-    from kafkalab.model.subject import Subject
-
     subject = Subject.parse(client)
     name = "confluent-kafka" if subject.name == "defect" else subject.name
     return str(pins.load().resolve(Subject(name, "pinned")))
+
+
+def witness_of(client: str) -> str:
+    """Another implementation than the client's, in the version that the lab trusts."""
+    name = baseline_of(client).partition("@")[0]
+    other = "kafka-clients" if name == ADMIN_SUBJECT.name else ADMIN_SUBJECT.name
+    return str(pins.load().resolve(Subject(other, "pinned")))
 
 
 def _judge(
     cell: Cell, scenario: Scenario, engine: str, outcome: _Outcome, lab: Lab, table: pa.Table
 ) -> CellVerdict:
     driven = outcome.driven or Driven(roles.context())
-    claims = judging.claims(scenario, table, driven, outcome.crashes)
+    if outcome.build_log:
+        unknown = [ClaimVerdict(c, Outcome.UNKNOWN, 0, _NOT_BUILT) for c in scenario.claims]
+        claims = tuple(unknown)
+    else:
+        claims = judging.claims(scenario, table, driven, outcome.crashes)
     outcomes = [claim.outcome for claim in claims]
     if outcome.reason:
         outcomes.append(Outcome.UNKNOWN)
@@ -162,6 +182,8 @@ def _tell(context: StepContext, verdict: CellVerdict) -> None:
             context.progress(f"           evidence: {item}")
     for name, value in sorted(verdict.metrics.items()):
         context.progress(f" metric  {name} = {value:,.3f}")
+    for each in verdict.skipped:
+        context.progress(f" metric  {each.what} was not measured: it needs {each.needs}")
     if verdict.reason:
         context.progress(f"unknown because: {verdict.reason}")
     context.progress(f"verdict {verdict.outcome}; repeat it with: {verdict.replay}")

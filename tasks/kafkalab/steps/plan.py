@@ -23,7 +23,7 @@ from kafkalab.artifacts import keys
 from kafkalab.artifacts.store import Store
 from kafkalab.clients.resolver import resolve_client, settled
 from kafkalab.cluster.registry import select_engine
-from kafkalab.model.errors import ExitCode, UsageError
+from kafkalab.model.errors import BuildError, ExitCode, UsageError
 from kafkalab.model.run import Manifest, Run
 from kafkalab.model.scenario import Cell
 from kafkalab.model.subject import Subject
@@ -41,15 +41,13 @@ def make_run(
     params = planner.Params.from_dict(raw_params)
     flow = loader.load_workflow(workflow)
     engine = select_engine(params.engine)
-    plan = planner.plan(
-        flow,
-        params,
-        loader.catalogue(flow.profile),
-        lambda subject: settled(subject, pins.load()),
-        engine.capabilities(),
-    )
+    clients = Clients(engine.name, say)
+    world = planner.World(clients.settle, engine.capabilities(), clients.capabilities)
+    plan = planner.plan(flow, params, loader.catalogue(flow.profile), world)
+    for client in sorted({c for group in plan.cells.values() for x in group for c in x.clients}):
+        clients.capabilities(client)
     resolved = {**raw_params, "engine": engine.name, "subjects": list(plan.subjects)}
-    run = plan_cells(flow, plan.cells, run_id, resolved, say)
+    run = plan_cells(flow, plan.cells, run_id, resolved)
     for skipped in plan.skipped:
         say(f"skipped: {skipped.what}: needs {skipped.needs}")
     total = sum(len(cells) for cells in run.cells.values())
@@ -57,20 +55,44 @@ def make_run(
     return dataclasses.replace(run, skipped=plan.skipped)
 
 
+class Clients:
+    """Clients made runnable as the plan comes to them, so that nothing unknown starts.
+
+    What exists and cannot be built stays in the plan: its cells will be unknown, with the reason.
+    """
+
+    def __init__(self, engine: str, say: Callable[[str], None]) -> None:
+        self._engine = engine
+        self._say = say
+        self._known: dict[str, frozenset[str] | None] = {}
+
+    def settle(self, subject: Subject) -> Subject:
+        """What a subject means now."""
+        return settled(subject, pins.load())
+
+    def capabilities(self, client: str) -> frozenset[str] | None:
+        """What the client's driver can do; None where nobody has asked it or it cannot be built."""
+        if client not in self._known:
+            self._say(f"resolving {client}")
+            try:
+                launch = resolve_client(Subject.parse(client), pins.load(), self._engine)
+                self._known[client] = launch.capabilities
+            except BuildError as error:
+                self._say(f"{error}")
+                self._known[client] = None
+        return self._known[client]
+
+
 def plan_cells(
     flow: loader.Workflow,
     cells: Mapping[str, tuple[Cell, ...]],
     run_id: str,
     raw_params: Mapping[str, Any],
-    say: Callable[[str], None],
 ) -> Run:
-    """A run of these cells; makes their clients runnable first, so that nothing unknown starts."""
+    """A run of these cells, whatever their scenarios need of the clients."""
     params = planner.Params.from_dict(raw_params)
     known = pins.load()
     engine = select_engine(params.engine)
-    for client in sorted({c for group in cells.values() for cell in group for c in cell.clients}):
-        say(f"resolving {client}")
-        resolve_client(Subject.parse(client), known, engine.name)
     started = datetime.now(UTC).replace(microsecond=0)
     brokers = {role: str(known.resolve(Subject("kafka", role))) for role in known.brokers["kafka"]}
     # Another repository's run says nothing of the commit that the lab itself is at.

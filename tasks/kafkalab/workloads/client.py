@@ -18,8 +18,17 @@ Offsets = Sequence[tuple[str, int, int]]
 class Client:
     """Sends commands for one client name and remembers them for the history."""
 
-    def __init__(self, driver: Driver, name: str, recorder: Recorder, bootstrap: str) -> None:
+    def __init__(
+        self,
+        driver: Driver,
+        name: str,
+        recorder: Recorder,
+        bootstrap: str,
+        options: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> None:
+        """Args: options: by role, in the client's own names, as the scenario sets them."""
         self.driver = driver
+        self._options = options or {}
         self.name = name
         self._recorder = recorder
         self._bootstrap = bootstrap
@@ -55,7 +64,8 @@ class Client:
 
         `config` is portable; `options` are the client's own names, and win.
         """
-        settings = {"config": config, "options": options or {}}
+        own = {**self._options.get(role, {}), **(options or {})}
+        settings = {"config": config, "options": own}
         reply = self.call("open", timeout_s, role=role, bootstrap=self._bootstrap, **settings)
         return self._must(reply, "open")
 
@@ -67,10 +77,11 @@ class Client:
         """Assign partitions by hand, with offsets (None: the committed one or the reset)."""
         return self._must(self.call("assign", 30, partitions=list(partitions)), "assign")
 
-    def send(
-        self, topic: str, records: Sequence[tuple[int | None, int, int]], timeout_s: float = 60
-    ) -> Reply:
-        """Send one batch of (partition, value, size in bytes) and wait for all outcomes."""
+    def send(self, topic: str, records: Sequence[Sequence[Any]], timeout_s: float = 60) -> Reply:
+        """Send one batch of (partition, value, size in bytes, content) and wait for all outcomes.
+
+        `content` is left out of a plain record (docs/driver-contract.md, Content).
+        """
         return self.call("send", timeout_s, topic=topic, records=list(records), linger=False)
 
     def poll(self, max_records: int, timeout_ms: int) -> list[Sequence[Any]]:

@@ -41,11 +41,12 @@ class Host(Protocol):
 
 @dataclass
 class Lab:
-    """One cell's world. `subjects[0]` is the client under test."""
+    """One cell's world. `subjects[0]` is the client under test; others share its groups."""
 
     scenario: Scenario
     subjects: tuple[str, ...]
     baseline: str  # subject that a paired benchmark compares with
+    witness: str  # subject of another implementation, which reads and writes independently
     bootstrap: str
     host: Host
     admin: Admin
@@ -56,6 +57,7 @@ class Lab:
     readings: list[Reading] = field(default_factory=list)
     drivers: list[Driver] = field(default_factory=list)
     topics: list[str] = field(default_factory=list)
+    _hosted: dict[str, str] = field(default_factory=dict)  # driver → name of its client
     _values: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -63,11 +65,13 @@ class Lab:
         """Start a driver process; it is ended with the cell at the latest."""
         driver = self.host.start(subject or self.subjects[0], name, self.recorder)
         self.drivers.append(driver)
+        self._hosted[name] = (subject or self.subjects[0]).partition("@")[0]
         return driver
 
     def client(self, driver: Driver, name: str) -> Client:
         """A client inside a driver process; `name` is unique in the cell."""
-        return Client(driver, name, self.recorder, self.bootstrap)
+        options = self.scenario.options.get(self._hosted[driver.name], {})
+        return Client(driver, name, self.recorder, self.bootstrap, options)
 
     def topic(self, suffix: str, partitions: int, configs: Mapping[str, str] | None = None) -> str:
         """Create a topic of this cell's own and wait until every partition has a leader."""

@@ -20,7 +20,9 @@ from kafkalab.model.history import Row
 Event = Mapping[str, Any]
 Expanded = Iterator[dict[str, Any]]
 
+_PARTITION_EVENTS = frozenset({"assigned", "revoked", "lost"})
 _OUTCOMES = ("ok", "fail", "info")
+PLAIN: Mapping[str, Any] = {"key": None, "value": "payload", "headers": []}
 
 
 class Recorder:
@@ -30,6 +32,8 @@ class Recorder:
         self._events: list[tuple[str, Event]] = []
         self._commands: dict[tuple[str, int], Mapping[str, Any]] = {}
         self._lock = threading.Lock()
+        self._owned: dict[str, set[tuple[str, int]]] = {}  # client → partitions it has now
+        self._moved = threading.Condition(self._lock)  # partitions were given or taken
 
     def listener(self, driver: str) -> Callable[[Event], None]:
         """A callback that records the events of one driver process."""
@@ -37,8 +41,28 @@ class Recorder:
         def on_event(event: Event) -> None:
             with self._lock:
                 self._events.append((driver, event))
+                if event["type"] in _PARTITION_EVENTS:
+                    self._own(event)
 
         return on_event
+
+    def _own(self, event: Event) -> None:
+        owned = self._owned.setdefault(event["client"], set())
+        places = {(topic, partition) for topic, partition in event["partitions"]}
+        self._owned[event["client"]] = (
+            owned | places if event["type"] == "assigned" else owned - places
+        )
+        self._moved.notify_all()
+
+    def owned(self, client: str) -> list[list[Any]]:
+        """Partitions that a member of a group has now, as its driver reported them."""
+        with self._lock:
+            return sorted([topic, partition] for topic, partition in self._owned.get(client, ()))
+
+    def wait(self, seconds: float) -> None:
+        """Wait until partitions are given or taken, at most `seconds`."""
+        with self._moved:
+            self._moved.wait(seconds)
 
     def command(self, driver: str, op_id: int, fields: Mapping[str, Any]) -> None:
         """Remember the fields of a command that was sent."""
@@ -83,7 +107,7 @@ class Recorder:
 
 def _expand(event: Event, command: Mapping[str, Any]) -> Expanded:
     kind = event["type"]
-    if kind in ("assigned", "revoked", "lost"):
+    if kind in _PARTITION_EVENTS:
         yield from _partition_event(event)
     elif kind == "invoke" or kind in _OUTCOMES:
         base = {"type": kind, "op": event["op"], "op_id": event.get("id", -1)}
@@ -139,8 +163,10 @@ def _subscribe(base: dict[str, Any], _event: Event, command: Mapping[str, Any]) 
 def _send(base: dict[str, Any], event: Event, command: Mapping[str, Any]) -> Expanded:
     records = command.get("records", ())
     results = event.get("results") or [None] * len(records)
-    for (partition, value, _size), result in zip(records, results, strict=True):
+    for (partition, value, _size, *content), result in zip(records, results, strict=True):
         row = {**base, "topic": command["topic"], "partition": partition, "value": value}
+        if base["type"] == "invoke" and content:
+            row["detail"] = _content(content[0])
         if result is not None:
             outcome, landed, offset, error = result
             row.update(type=outcome, offset=offset, error=error_name(error))
@@ -152,7 +178,7 @@ def _poll(base: dict[str, Any], event: Event, _command: Mapping[str, Any]) -> Ex
     records = event.get("records") or ()
     if not records:
         yield base
-    for topic, partition, offset, value, _size, problem, intended, topic_crc in records:
+    for topic, partition, offset, value, _size, problem, intended, topic_crc, *content in records:
         yield {
             **base,
             "topic": topic,
@@ -161,7 +187,14 @@ def _poll(base: dict[str, Any], event: Event, _command: Mapping[str, Any]) -> Ex
             "value": value,
             "problem": problem,
             "intended": None if problem else _intended(topic, partition, intended, topic_crc),
+            "detail": _content(content[0]) if content else None,
         }
+
+
+def _content(content: Mapping[str, Any]) -> str | None:
+    """Keys, headers and value of a record that is not plain, in one form that compares."""
+    whole = {**PLAIN, **content}
+    return None if whole == PLAIN else json.dumps({"content": whole}, sort_keys=True)
 
 
 def _intended(topic: str, partition: int, intended: int, topic_crc: int) -> str:

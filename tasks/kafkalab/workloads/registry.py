@@ -11,6 +11,7 @@ from kafkalab.workloads.lab import Workload
 WORKLOADS: dict[str, str] = {
     "roundtrip": "kafkalab.workloads.roundtrip:WORKLOAD",
     "crowd": "kafkalab.workloads.crowd:WORKLOAD",
+    "contents": "kafkalab.workloads.contents:WORKLOAD",
     "commits": "kafkalab.workloads.commits:WORKLOAD",
     "slow_consumer": "kafkalab.workloads.slow_consumer:WORKLOAD",
     "hot_partition": "kafkalab.workloads.hot_partition:WORKLOAD",

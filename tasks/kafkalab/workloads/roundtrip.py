@@ -2,25 +2,32 @@
 
 What is driven: `producers` clients send `records` values in acknowledged batches over the
 partitions in turn while `consumers` members of one group poll; then the group reads on until
-every partition's end was delivered, or nothing moves for the stall bound. What is legal: each
-acknowledged value is read exactly once, where it was sent, unchanged; with more than one consumer
-a rebalance may deliver again what was not committed, which is allowed then. Not checked here:
-order across producers, commits (C13), time beyond the bounds.
+every partition's end was delivered, or nothing moves for the stall bound. Where a cell names
+several clients, each has a producer and a member in the one group, on an assignor that all of
+them have, and sending begins when each has partitions. What is legal: each acknowledged value
+is read exactly once, where it was sent, unchanged; with more than one consumer a rebalance may
+deliver again what was not committed, which is allowed then; in a mixed group each member has a
+share (`unshared-group`). Not checked here: order across producers, commits (C13), time beyond
+the bounds.
 """
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from kafkalab.clients.driver import Driver
 from kafkalab.model.errors import UsageError
+from kafkalab.model.verdict import ClaimVerdict
 from kafkalab.workloads import roles
+from kafkalab.workloads.client import Client
 from kafkalab.workloads.lab import Driven, Lab, Workload
 
 CLAIMS = frozenset(
     {
         "startup", "lost-write", "unseen", "duplicate", "delivered-twice", "inconsistent-offsets",
-        "corrupt-value", "G1a", "wrong-topic", "stall", "hung-close",
+        "corrupt-value", "G1a", "wrong-topic", "stall", "hung-close", "unshared-group",
     }
 )  # fmt: skip
 
@@ -45,25 +52,31 @@ class Load:
 
 def drive(lab: Lab, load: Load) -> Driven:
     """Produce and consume at once, drain, close."""
-    topic = lab.topic("roundtrip", load.partitions)
-    driver = lab.driver("d0")
-    producers = [lab.client(driver, f"p{i}") for i in range(load.producers)]
-    consumers = [lab.client(driver, f"c{i}") for i in range(load.consumers)]
+    several = len(lab.subjects)
+    topic = lab.topic("roundtrip", max(load.partitions, several))
+    drivers = [lab.driver(f"d{i}", subject) for i, subject in enumerate(lab.subjects)]
+    producers = _clients(lab, drivers, "p", load.producers)
+    consumers = _clients(lab, drivers, "c", load.consumers)
     stop, delivered = threading.Event(), roles.Delivered()
     config = {"group": f"{topic}-group", "offset_reset": "earliest", "auto_commit": False}
+    if several > 1:
+        config["assignor"] = "range"
     for consumer in consumers:
         consumer.open("consumer", config)
         consumer.subscribe([topic])
     for producer in producers:
         producer.open("producer", {"acks": -1, "idempotence": True})
-    share = load.records // load.producers
-    with lab.threads(load.producers + load.consumers) as pool:
+    share = load.records // len(producers)
+    claims: tuple[ClaimVerdict, ...] = ()
+    with lab.threads(len(producers) + len(consumers)) as pool:
         lab.mark(f"produce {load.records:,} records of {load.record_bytes:,} bytes and consume")
         reading = [
             pool.submit(roles.consume, lab, c, delivered, stop, load.poll_records)
             for c in consumers
         ]
         try:
+            if several > 1:
+                claims = (roles.shared_group(lab, consumers),)
             writing = [
                 pool.submit(
                     roles.produce, lab, p, topic, lab.values(share), load.record_bytes,
@@ -77,10 +90,17 @@ def drive(lab: Lab, load: Load) -> Driven:
         finally:
             stop.set()
         roles.finish(reading, stop)
+    metrics = roles.fetched(lab, drivers, delivered)
     roles.close(lab, [*producers, *consumers])
-    bounds = roles.context(redelivery_allowed=load.consumers > 1)
+    bounds = roles.context(redelivery_allowed=len(consumers) > 1)
     lab.progress(f"sent {sent:,}, delivered {delivered.records:,}")
-    return Driven(bounds, samples={"sent": sent, "delivered": delivered.records})
+    return Driven(bounds, metrics, {"sent": sent, "delivered": delivered.records}, claims)
+
+
+def _clients(lab: Lab, drivers: Sequence[Driver], kind: str, count: int) -> list[Client]:
+    """At least one of each driver, dealt in turn."""
+    wanted = max(count, len(drivers))
+    return [lab.client(drivers[i % len(drivers)], f"{kind}{i}") for i in range(wanted)]
 
 
 WORKLOAD = Workload(Load, drive, CLAIMS)

@@ -9,6 +9,7 @@ it open. Partitions are `topic/partition`.
     p0 send t/- 5@1:7                  the client chose: landed in partition 1 at offset 7
     c0 poll t/0 1@0 2@1!checksum       value@offset, with a problem
     c0 poll t/0 3@2<t/1                its payload says that it was sent to t/1
+    c0 poll t/0 3@2~null               it is not plain: see CONTENTS; of a send likewise
     c0 commit t/0=3                    asked for and acknowledged; `c0 commit -> ok t/0=3`: what
                                        the client thinks, and what was acknowledged
     c0 committed t/0=3                 admin group_offsets g t/0=3
@@ -29,8 +30,17 @@ from typing import Any
 import pytest
 
 from kafkalab.model.history import CheckContext, Row
+from kafkalab.workloads.recorder import _content as recorder_content
 
 MS = 1_000_000
+CONTENTS = {
+    "plain": {"key": None, "value": "payload", "headers": []},
+    "null": {"key": "payload", "value": None},
+    "empty": {"key": "payload", "value": ""},
+    "key": {"key": "k"},
+    "header": {"headers": [["a", "1"]]},
+    "header2": {"headers": [["a", "2"]]},
+}
 HISTORIES = Path(__file__).parents[2] / "histories"
 
 
@@ -98,10 +108,12 @@ class Writer:
         topic, part = _place(words[0])
         done = []
         for word in words[1:]:
-            value, landed = word.split("@")
+            sent, _, content = word.partition("~")
+            value, landed = sent.split("@")
             self._row(
-                client, "invoke", op, self._ids, topic=topic, partition=part, value=int(value)
-            )
+                client, "invoke", op, self._ids, topic=topic, partition=part, value=int(value),
+                detail=_content(content),
+            )  # fmt: skip
             fields: dict[str, Any] = {"topic": topic, "partition": part, "value": int(value)}
             if landed in ("info", "fail"):
                 fields.update(type=landed, error="SOME_ERROR")
@@ -119,7 +131,8 @@ class Writer:
             if "@" not in word:
                 topic, part = _place(word)
                 continue
-            match = re.fullmatch(r"(\d+)@(\d+)(?:!([\w-]+))?(?:<(.+))?", word)
+            given, _, content = word.partition("~")
+            match = re.fullmatch(r"(\d+)@(\d+)(?:!([\w-]+))?(?:<(.+))?", given)
             assert match, word
             value, offset, problem, intended = match.groups()
             done.append(
@@ -130,6 +143,7 @@ class Writer:
                     "value": None if problem else int(value),
                     "problem": problem,
                     "intended": None if problem else intended or f"{topic}/{part}",
+                    "detail": _content(content),
                 }
             )
         self._end(client, op, end, done)
@@ -146,6 +160,10 @@ class Writer:
         ])  # fmt: skip
 
     _commit = _committed = _group_offsets = _assign = _seek = _pause = _resume = _offsets
+
+
+def _content(name: str) -> str | None:
+    return recorder_content(CONTENTS[name]) if name else None
 
 
 def _duration(text: str) -> int:

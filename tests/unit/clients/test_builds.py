@@ -66,9 +66,11 @@ def test_it_is_built_once_and_knows_its_capabilities(workshop, order):
     assert first.capabilities == {"produce"}
     assert builds.launch(order, workshop.builder()) == first
     assert workshop.made == 1
-    (found,) = builds.finished()
+    (found,) = builds.current(order)
     assert (found.subject, found.hello["client"]["version"]) == ("x@1.0", "1")
     assert "pid" not in found.hello
+    (order.driver / "driver.py").write_text(HELLO.replace("CONTRACT", "1") + "\n# edited")
+    assert builds.current(order) == []
 
 
 def test_whatever_goes_in_makes_another_build(workshop, order, tmp_path):
@@ -115,7 +117,7 @@ def test_a_part_of_it_that_was_removed_is_made_again(workshop, order, tmp_path):
 )
 def test_one_that_does_not_load_is_not_built(workshop, order, body, words):
     (order.driver / "driver.py").write_text(body)
-    with pytest.raises(BuildError, match="cannot be built: it installs, but") as raised:
+    with pytest.raises(BuildError, match=r"cannot build x@1\.0: it installs, but") as raised:
         builds.launch(order, workshop.builder())
     assert words in str(raised.value)
     assert words in raised.value.log
@@ -131,5 +133,5 @@ def test_a_version_that_does_not_exist_names_its_neighbours(workshop, order):
 
 def test_one_that_exists_and_does_not_install_is_no_usage_error(workshop, order):
     broken = replace(order, source=Source("0.9"), subject=Subject("x", "0.9"))
-    with pytest.raises(BuildError, match=r"x@0.9 cannot be built: expected it to install"):
+    with pytest.raises(BuildError, match=r"cannot build x@0.9: expected it to install"):
         builds.launch(broken, workshop.builder())

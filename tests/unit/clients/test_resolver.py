@@ -8,7 +8,7 @@ from importlib import metadata
 
 import pytest
 
-from kafkalab.clients import builds
+from kafkalab.clients import builds, resolver
 from kafkalab.clients.resolver import resolve_client
 from kafkalab.model.errors import UsageError
 from kafkalab.model.subject import Subject
@@ -31,7 +31,8 @@ def test_the_installed_version_runs_on_the_labs_own_interpreter():
 def test_another_version_loads_as_itself():
     launch = _resolve("confluent-kafka@2.6.1")
     assert launch.argv[0] != sys.executable
-    (made,) = [each for each in builds.finished() if each.subject == "confluent-kafka@2.6.1"]
+    found = builds.current(resolver.order_of(launch.subject, pins.load()))
+    (made,) = [each for each in found if each.subject == "confluent-kafka@2.6.1"]
     assert made.hello["client"]["version"] == "2.6.1"
 
 

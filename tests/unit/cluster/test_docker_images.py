@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from kafkalab.cluster import docker_images
@@ -24,18 +26,22 @@ def test_a_foreign_image_is_called_by_its_reference() -> None:
 
 
 def test_every_image_of_the_pins_has_a_recipe_with_a_dockerfile() -> None:
-    assert set(docker_images.RECIPES) == set(pins.load().images)
-    for recipe in docker_images.RECIPES.values():
+    assert set(docker_images.recipes()) == set(pins.load().images)
+    for recipe in docker_images.recipes().values():
         text = (paths.root() / "docker" / recipe.folder / "Dockerfile").read_text(encoding="utf-8")
         lines = [line for line in text.splitlines() if line and not line.startswith("#")]
         assert lines[0].startswith("ARG BASE_IMAGE="), recipe.folder
         assert lines[1] == "FROM ${BASE_IMAGE}", recipe.folder
 
 
+def _no_parts(client: str, version: str) -> list[tuple[Path, str]]:
+    pytest.fail(f"asked for {client}@{version}")
+
+
 @pytest.mark.parametrize("names", [["nowhere"], ["step", "broker-kafak@3.9.2"]])
 def test_an_unknown_image_is_named_before_anything_is_built(names: list[str]) -> None:
     with pytest.raises(UsageError, match=r"no image .*known are step, broker-kafka"):
-        docker_images.build(names, None, lambda _: pytest.fail("built something"))
+        docker_images.build(names, None, lambda _: pytest.fail("built something"), _no_parts)
 
 
 def test_without_a_daemon_nothing_is_resolved(
@@ -45,5 +51,5 @@ def test_without_a_daemon_nothing_is_resolved(
     monkeypatch.setenv("DOCKER_HOST", f"unix://{folder}/none.sock")
     monkeypatch.setenv("KAFKALAB_CACHE", str(folder / "cache"))
     with pytest.raises(InfrastructureError, match="expected a Docker daemon"):
-        docker_images.build(["broker-kafka@3.9.2"], None, lambda _: None)
+        docker_images.build(["broker-kafka@3.9.2"], None, lambda _: None, _no_parts)
     assert not (folder / "cache").exists()

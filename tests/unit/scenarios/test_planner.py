@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
+from types import MappingProxyType
 
 import pytest
 
 from kafkalab.model.errors import UsageError
+from kafkalab.model.subject import Subject
 from kafkalab.runtime import pins
 from kafkalab.scenarios import loader, planner
 
 CATALOGUE = loader.catalogue()
 
 
-def plan(capabilities=frozenset(), catalogue=None, **params):
+def plan(capabilities=frozenset(), catalogue=None, clients=MappingProxyType({}), **params):
     flow = loader.load_workflow("kafka_smoke")
     asked = planner.Params.from_dict(params)
-    return planner.plan(flow, asked, catalogue or CATALOGUE, pins.load().resolve, capabilities)
+    world = planner.World(pins.load().resolve, capabilities, clients.get)
+    return planner.plan(flow, asked, catalogue or CATALOGUE, world)
 
 
 def test_the_smoke_covers_what_it_promises():
@@ -37,9 +40,7 @@ def test_roles_are_resolved_to_versions():
 
 def test_subjects_replace_everyone():
     cells = plan(subjects=["defect:drop"]).cells
-    assert {c for group in cells.values() for cell in group for c in cell.clients} == {
-        "defect:drop"
-    }
+    assert {cell.clients[0] for group in cells.values() for cell in group} == {"defect:drop"}
 
 
 def test_brokers_and_scenarios_narrow():
@@ -59,6 +60,26 @@ def test_what_the_engine_lacks_is_skipped_in_words():
     assert not plan(frozenset({"pause"}), {**CATALOGUE, "C01": needy}).skipped
 
 
+def test_what_a_client_lacks_is_skipped_in_words_and_the_others_run():
+    java = str(pins.load().resolve(Subject("kafka-clients", "pinned")))
+    needy = dataclasses.replace(CATALOGUE["A01"], needs=("transactions",))
+    found = plan(catalogue={**CATALOGUE, "A01": needy}, clients={java: frozenset({"produce"})})
+    assert [(s.what, s.needs) for s in found.skipped] == [(f"A01 with {java}", "transactions")]
+    assert all(len(found.cells[f"compat/{role}"]) == 1 for role in ("oldest", "pinned", "newest"))
+
+
+def test_a_mixed_group_is_a_client_and_a_partner_of_another_name_once():
+    mixed = [c.clients for g in plan().cells.values() for c in g if len(c.clients) > 1]
+    assert [[client.partition("@")[0] for client in clients] for clients in mixed] == [
+        ["confluent-kafka", "kafka-clients"]
+    ]
+    asked = plan(subjects=["kafka-clients@3.3.2", "defect:none"])
+    mixed = {c.clients for g in asked.cells.values() for c in g if len(c.clients) > 1}
+    other = str(pins.load().resolve(Subject("confluent-kafka", "pinned")))
+    java = str(pins.load().resolve(Subject("kafka-clients", "pinned")))
+    assert mixed == {("kafka-clients@3.3.2", other), ("defect:none", java)}
+
+
 def test_two_roles_of_one_version_run_a_cell_once():
     def resolve(subject):
         newest = subject.version == "newest"
@@ -67,7 +88,8 @@ def test_two_roles_of_one_version_run_a_cell_once():
         )
 
     flow = loader.load_workflow("kafka_smoke")
-    found = planner.plan(flow, planner.Params(), CATALOGUE, resolve, frozenset())
+    world = planner.World(resolve, frozenset())
+    found = planner.plan(flow, planner.Params(), CATALOGUE, world)
     ids = [cell.id for group in found.cells.values() for cell in group]
     assert len(ids) == len(set(ids))
     assert "compat/newest" not in found.cells
