@@ -120,6 +120,16 @@ def _platformatic(secure: Secure, mechanism: str | None, password: str) -> dict[
     return {"sasl": {"mechanism": mechanism, **given}, **trusted}
 
 
+def _aiokafka(secure: Secure, mechanism: str | None, password: str) -> dict[str, Any]:
+    trusted = {"ssl_context": {"cafile": str(secure.authority)}}
+    if mechanism is None:
+        return {"security_protocol": "SSL", **trusted}
+    given = {"sasl_plain_username": USER, "sasl_plain_password": password}
+    if mechanism == "OAUTHBEARER":
+        given = {"sasl_oauth_token_provider": f"unsecured:{USER}"}
+    return {"security_protocol": "SASL_SSL", "sasl_mechanism": mechanism, **given, **trusted}
+
+
 def _unsecured_token() -> str:
     """A JSON web token that nobody signed (RFC 7519, section 6), good for an hour."""
     now = int(time.time())
@@ -133,6 +143,7 @@ OPTIONS = {
     "confluent-kafka": _librdkafka,
     "sarama": _sarama,
     "platformatic-kafka": _platformatic,
+    "aiokafka": _aiokafka,
 }
 
 

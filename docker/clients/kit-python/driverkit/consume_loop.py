@@ -7,6 +7,8 @@ one by one only where that finds something.
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable, Sequence
+from itertools import repeat
 from typing import Any
 from zlib import crc32
 
@@ -80,26 +82,43 @@ class ConsumeLoop:
         left = most - self.loop.meter.all_records
         return left if self.batch is None else min(self.batch, left)
 
-    def delivered(self, now_ns: int, values: list[bytes | None]) -> None:
+    def delivered(self, now_ns: int, values: Sequence[bytes | None]) -> None:
         """Check and count the values of one delivery."""
+        self.loop.meter.delivered(now_ns, len(values))
+        self._check(values, repeat(now_ns))
+
+    def delivered_each(self, times_ns: list[int], values: Sequence[bytes | None]) -> None:
+        """Check and count records that were delivered one by one, at these times."""
+        self.loop.meter.delivered_each(times_ns)
+        self._check(values, times_ns)
+
+    def _check(self, values: Sequence[Any], times_ns: Iterable[int]) -> None:
         meter = self.loop.meter
-        meter.delivered(now_ns, len(values))
         if None in values or min(map(len, values), default=SIZE_MIN) < SIZE_MIN:
-            values = self._without_bad(values)
+            values, times_ns = self._good(values, times_ns)
         meter.bytes += sum(map(len, values))
         checks = list(map(crc32, values))
         headers = list(map(header, values))
         if checks.count(RESIDUE) != len(checks) or any(each[0] != MAGIC for each in headers):
-            values = self._without_bad(values)
+            values, times_ns = self._good(values, times_ns)
             headers = list(map(header, values))
         meter.value_sum = (meter.value_sum or 0) + sum([each[1] for each in headers])
-        meter.add_latencies([(now_ns - each[2]) // 1000 for each in headers if each[2]])
+        meter.add_latencies(
+            [
+                (now_ns - each[2]) // 1000
+                for now_ns, each in zip(times_ns, headers, strict=False)
+                if each[2]
+            ]
+        )
 
-    def _without_bad(self, values: list[bytes | None]) -> list[bytes]:
+    def _good(
+        self, values: Sequence[bytes | None], times_ns: Iterable[int]
+    ) -> tuple[list[bytes], list[int]]:
         """Count payloads that are not what was sent, and leave them out."""
-        good = [value for value in values if value is not None and unpack(value)[1] is None]
+        pairs = zip(values, times_ns, strict=False)
+        good = [(v, at) for v, at in pairs if v is not None and unpack(v)[1] is None]
         self.loop.meter.corrupt += len(values) - len(good)
-        return good
+        return [value for value, _ in good], [at for _, at in good]
 
     def order(self, topic: str, partition: int, offsets: list[int]) -> None:
         """Count the records of one partition, and offsets that step back."""

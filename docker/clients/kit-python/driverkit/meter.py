@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterable
+from operator import sub
 from typing import Any
 
 from hdrh.histogram import HdrHistogram
@@ -48,6 +49,14 @@ class Meter:
         self._delivered_ns = now_ns
         self.records += records
         self.all_records += records
+
+    def delivered_each(self, times_ns: list[int]) -> None:
+        """Note records that were delivered one by one."""
+        gaps = map(sub, times_ns, [self._delivered_ns, *times_ns[:-1]])
+        self.gap_ns_max = max(self.gap_ns_max, *gaps)
+        self._delivered_ns = times_ns[-1]
+        self.records += len(times_ns)
+        self.all_records += len(times_ns)
 
     def add_latencies(self, latencies_us: Iterable[int]) -> None:
         """Keep latencies for the interval's histogram."""
