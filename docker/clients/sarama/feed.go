@@ -25,8 +25,10 @@ type feed struct {
 	gone     <-chan struct{} // the session or the assignment that it belongs to is over
 	offsets  offsets         // nil without a group
 	holds    atomic.Bool     // a record in the hand
+	burst    int             // records that came without waiting for one
 	lane     *kit.Lane       // of a running loop; the feed's goroutine has it
 	laneOf   *consumeLoop
+	nowNs    int64
 }
 
 // mode is what becomes of records.
@@ -67,14 +69,27 @@ func (c *consumer) flow(f *feed) {
 		}
 	}()
 	for {
-		select {
-		case message, open := <-f.messages:
-			if !open || !c.give(f, message) {
-				return
-			}
-		case <-f.gone:
+		message, open, more := f.receive()
+		if !more || !open || !c.give(f, message) {
 			return
 		}
+	}
+}
+
+// receive waits for the next record; more is false when the feed is over.
+func (f *feed) receive() (message *sarama.ConsumerMessage, open, more bool) {
+	select {
+	case message, open = <-f.messages: // cheaper than to wait for two things
+		f.burst++
+		return message, open, true
+	default:
+	}
+	f.burst = 0
+	select {
+	case message, open = <-f.messages:
+		return message, open, true
+	case <-f.gone:
+		return nil, false, false
 	}
 }
 
