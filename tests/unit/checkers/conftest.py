@@ -30,7 +30,7 @@ from typing import Any
 import pytest
 
 from kafkalab.model.history import CheckContext, Row
-from kafkalab.workloads.recorder import _content as recorder_content
+from kafkalab.workloads.expansion import _content as recorder_content
 
 MS = 1_000_000
 CONTENTS = {
