@@ -69,22 +69,28 @@ class ConsumeLoop(driverkit.ConsumeLoop):
 
     async def read_one(self) -> None:
         """Take records one by one."""
-        getone = self.client.native.getone
-        while not self.has_all():
+        getone, records, now_ns = self.client.native.getone, self.records, time.monotonic_ns
+        keep, note = records.append, self.times_ns.append
+        while True:
             try:
-                record = await getone()
+                while True:
+                    keep(await getone())
+                    note(now_ns())
+                    if len(records) >= self.full and not await self.goes_on():
+                        return
             except KafkaError as error:
                 await self.survive(error)
-                continue
-            if self.came(record) and not await self.goes_on():
-                return
 
     async def read_stream(self) -> None:
         """Take records as a program that iterates."""
+        records, now_ns = self.records, time.monotonic_ns
+        keep, note = records.append, self.times_ns.append
         while True:
             try:
                 async for record in self.client.native:
-                    if self.came(record) and not await self.goes_on():
+                    keep(record)
+                    note(now_ns())
+                    if len(records) >= self.full and not await self.goes_on():
                         return
             except KafkaError as error:
                 await self.survive(error)
@@ -98,12 +104,6 @@ class ConsumeLoop(driverkit.ConsumeLoop):
             limits.append(max(self.loop.max_records - self.loop.meter.all_records, 1))
         return min(limits)
 
-    def came(self, record: Any) -> bool:
-        """Keep a record; whether the chunk is full."""
-        self.records.append(record)
-        self.times_ns.append(time.monotonic_ns())
-        return len(self.records) >= self.full
-
     async def goes_on(self) -> bool:
         """Look at the full chunk, and whether there may be another."""
         await self.take_chunk()
@@ -112,27 +112,37 @@ class ConsumeLoop(driverkit.ConsumeLoop):
     async def take_chunk(self) -> None:
         """Look at what came one by one."""
         async with self.one_at_a_time:
-            records, times_ns = self.records, self.times_ns
+            records, times_ns = self.records[:], self.times_ns[:]
             if not records:
                 return
-            self.records, self.times_ns = [], []
+            self.records.clear()
+            self.times_ns.clear()
             self.delivered_each(times_ns, [each.value for each in records])
-            places: dict[tuple[str, int], list[int]] = {}
-            for each in records:
-                places.setdefault((each.topic, each.partition), []).append(each.offset)
-            for (topic, partition), offsets in places.items():
-                self.order(topic, partition, offsets)
+            self.places(records)
             self.full = self.chunk_size()
             await self.after_delivery(len(records))
 
+    def places(self, records: list[Any]) -> None:
+        """Check the order of records that came one by one, mostly of one partition for a while."""
+        topic, partitions = records[0].topic, [each.partition for each in records]
+        one = partitions.count(partitions[0]) == len(records)
+        if one and all(each.topic is topic for each in records):
+            self.order(topic, partitions[0], [each.offset for each in records])
+            return
+        found: dict[tuple[str, int], list[int]] = {}
+        for each in records:
+            found.setdefault((each.topic, each.partition), []).append(each.offset)
+        for (topic, partition), offsets in found.items():
+            self.order(topic, partition, offsets)
+
     def look_at(self, delivery: dict[TopicPartition, list[Any]]) -> int:
         """Check and count one delivery."""
-        now_ns, count = time.monotonic_ns(), 0
+        now_ns = time.monotonic_ns()
+        values = [each.value for records in delivery.values() for each in records]
+        self.delivered(now_ns, values)
         for at, records in delivery.items():
-            self.delivered(now_ns, [each.value for each in records])
             self.order(at.topic, at.partition, [each.offset for each in records])
-            count += len(records)
-        return count
+        return len(values)
 
     async def after_delivery(self, count: int) -> None:
         """Work, and commit as the command says."""

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import driverkit
@@ -19,8 +20,6 @@ from driverkit.aio import WAIT_S
 
 if TYPE_CHECKING:
     from producer import ProducerClient
-
-Sent = tuple[asyncio.Future[Any], int, int, int]  # future, value, partition or −1, intended time
 
 
 class ProduceLoop(driverkit.ProduceLoop):
@@ -68,7 +67,7 @@ class ProduceLoop(driverkit.ProduceLoop):
     async def chunk(self, count: int) -> None:
         """Hand over as many records, all at once. Where there is no room, `send` waits for it."""
         now_ns = time.monotonic_ns()
-        await self.hand_over_all([now_ns] * count)
+        await self.hand_over_all(self.payloads(count, now_ns), now_ns)
 
     async def due_chunk(self, most: int) -> None:
         """Hand over what is due by now, or wait until the next record is."""
@@ -77,27 +76,30 @@ class ProduceLoop(driverkit.ProduceLoop):
             wait_ns = self.intended(self.value) - time.monotonic_ns()
             await asyncio.sleep(min(max(wait_ns / 1e9, 0), WAIT_S))
             return
-        await self.hand_over_all([self.intended(self.value + index) for index in range(count)])
+        for value in range(self.value, self.value + count):
+            intended_ns, partition = self.intended(value), next(self.partitions)
+            await self.hand_over_all(
+                [(self.build(value, partition, intended_ns), partition)], intended_ns
+            )
         await asyncio.sleep(0)  # as a program that waits for its next record
 
-    async def hand_over_all(self, intended: list[int]) -> None:
-        """Hand over a record for each intended time."""
-        build, send, topic, sent = self.build, self.send, self.topic, []
-        value = self.value
+    async def hand_over_all(self, payloads: Iterable[tuple[bytes, int]], intended_ns: int) -> None:
+        """Hand over records of one intended time."""
+        send, topic, first = self.send, self.topic, self.value
+        futures: list[asyncio.Future[Any] | None] = []
         try:
-            for intended_ns, partition in zip(intended, self.partitions, strict=False):
-                data = build(value, partition, intended_ns)
+            for payload, partition in payloads:
                 try:
-                    future = await send(topic, data, partition=None if partition < 0 else partition)
+                    futures.append(
+                        await send(topic, payload, partition=None if partition < 0 else partition)
+                    )
                 except Exception as error:  # noqa: BLE001 whatever it is, it is counted and reported
-                    self.not_handed_over(value, error)
-                else:
-                    sent.append((future, value, partition, intended_ns))
-                value += 1
+                    futures.append(None)
+                    self.not_handed_over(first + len(futures) - 1, error)
         finally:
-            self.value = value
-            Chunk(self, sent)
-        if len(sent) < len(intended):
+            self.value = first + len(futures)
+            Chunk(self, first, intended_ns, futures)
+        if None in futures:
             await asyncio.sleep(0)  # who refuses does not wait: let the client's tasks run
 
     def not_handed_over(self, value: int, error: Exception) -> None:
@@ -112,56 +114,85 @@ class ProduceLoop(driverkit.ProduceLoop):
         flushing = asyncio.ensure_future(self.client.native.flush())
         try:
             while self.chunks or not flushing.done():
-                pending = [chunk.pending[0][0] for chunk in self.chunks]
-                await asyncio.wait([*pending, flushing], timeout=WAIT_S)
+                firsts = [chunk.watched for chunk in self.chunks]
+                await asyncio.wait([*firsts, flushing], timeout=WAIT_S)
                 self.goes_on()
             flushing.result()
         finally:
             flushing.cancel()
 
+    def reported(self, chunk: Chunk, done: list[asyncio.Future[Any]]) -> None:
+        """Count records of a chunk whose futures are done."""
+        try:
+            landed = [each.result() for each in done]
+        except Exception:  # noqa: BLE001 counted one by one: at least one of them was refused
+            landed = []
+            for each in done:
+                if each.exception() is None:
+                    landed.append(each.result())
+                else:
+                    self.refused(chunk.value_of(each))
+        if not landed:
+            return
+        now_ns, meter, count = time.monotonic_ns(), self.loop.meter, len(landed)
+        meter.delivered(now_ns, count)
+        meter.bytes += count * self.size
+        meter.add_latency((now_ns - chunk.intended_ns) // 1000, count)
+        for partition, records in Counter(map(_partition, landed)).items():
+            meter.partitions[f"{self.topic}/{partition}"] += records
+
     def give_up(self) -> None:
         """What was not reported until now counts as an error."""
         for chunk in list(self.chunks):
             chunk.look()
-            for _, value, _, _ in chunk.pending:
-                self.refused(value)
+            for each in chunk.pending:
+                self.refused(chunk.value_of(each))
 
 
 class Chunk:
     """Records that were handed over together and are looked at together."""
 
-    def __init__(self, loop: ProduceLoop, sent: Sequence[Sent]) -> None:
+    def __init__(
+        self,
+        loop: ProduceLoop,
+        first: int,
+        intended_ns: int,
+        futures: list[asyncio.Future[Any] | None],
+    ) -> None:
         self.loop = loop
-        self.pending = sent
+        self.first = first
+        self.intended_ns = intended_ns
+        self.futures = futures
+        self.pending = [each for each in futures if each is not None]
         self.watched: asyncio.Future[Any] | None = None
-        if sent:
+        if self.pending:
             loop.chunks.add(self)
             self.watch()
 
+    def value_of(self, future: asyncio.Future[Any]) -> int:
+        """The value of one of its records."""
+        return self.first + self.futures.index(future)
+
     def watch(self) -> None:
         """Look again when the first pending record is done."""
-        first = self.pending[0][0]
-        if first is not self.watched:
-            self.watched = first
-            first.add_done_callback(self.look)
+        if self.pending[0] is not self.watched:
+            self.watched = self.pending[0]
+            self.watched.add_done_callback(self.look)
 
     def look(self, _future: Any = None) -> None:
         """Count what is done."""
-        loop, pending = self.loop, []
-        acked, landed = loop.acked.append, loop.landed.append
-        for each in self.pending:
-            future, value, partition, intended_ns = each
-            if not future.done():
-                pending.append(each)
-            elif future.exception() is None:
-                metadata = future.result()
-                acked(intended_ns)
-                landed(partition if metadata is None else metadata.partition)
-            else:
-                loop.refused(value)
+        before, pending = self.pending, [each for each in self.pending if not each.done()]
+        if len(pending) == len(before):
+            return
         self.pending = pending
-        loop.account()
         if pending:
             self.watch()
+            before = [each for each in before if each.done()]
         else:
-            loop.chunks.discard(self)
+            self.loop.chunks.discard(self)
+        self.loop.reported(self, before)
+
+
+def _partition(metadata: Any) -> int:
+    """Where a record landed; −1 where nobody answers (acks=0)."""
+    return -1 if metadata is None else metadata.partition

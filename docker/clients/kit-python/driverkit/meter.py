@@ -37,6 +37,7 @@ class Meter:
         self.gap_ns_max = 0
         self.partitions: Counter[str] = Counter()
         self.latencies_us: list[int] = []
+        self._counted: Counter[int] = Counter()
         self._histogram = histogram()
         self._began_ns = time.monotonic_ns()
         self._delivered_ns = self._began_ns
@@ -64,8 +65,14 @@ class Meter:
         if len(self.latencies_us) > 1_000_000:
             self._fold()
 
+    def add_latency(self, latency_us: int, count: int) -> None:
+        """Keep one latency that many records share."""
+        self._counted[latency_us] += count
+
     def _fold(self) -> None:
-        counted, rounded = Counter(self.latencies_us), Counter[int]()
+        counted, rounded = self._counted, Counter[int]()
+        counted.update(self.latencies_us)
+        self._counted = Counter()
         self.latencies_us.clear()
         for latency, count in counted.items():
             shift = max(latency.bit_length() - 10, 0)
