@@ -20,7 +20,7 @@ type consumer struct {
 	batch    int // most records of a delivery, 0 for no limit
 	group    string
 	instance string
-	blocks   bool // BlockRebalanceOnPoll
+	blocks   bool     // BlockRebalanceOnPoll
 	topics   []string // subscribed
 	progress progress
 	looping  atomic.Pointer[kit.Loop]
