@@ -58,7 +58,7 @@ func (l *consumeLoop) deliver(fetches kgo.Fetches) {
 		if l.spec.Style == "batch" {
 			last := of.Records[len(of.Records)-1]
 			l.finish(len(of.Records), nested(map[kit.Place]kgo.EpochOffset{
-				place: {Epoch: last.LeaderEpoch, Offset: last.Offset + 1},
+				place: behind(last),
 			}))
 			now = kit.Now()
 		}

@@ -20,7 +20,8 @@ type consumer struct {
 	batch    int // most records of a delivery, 0 for no limit
 	group    string
 	instance string
-	blocks   bool // BlockRebalanceOnPoll
+	blocks   bool     // BlockRebalanceOnPoll
+	topics   []string // subscribed
 	progress progress
 	looping  atomic.Pointer[kit.Loop]
 
@@ -104,11 +105,12 @@ func (c *consumer) subscribe(command *kit.Command) error {
 		wanted[topic] = true
 	}
 	var gone []string
-	for _, topic := range native.GetConsumeTopics() {
+	for _, topic := range c.topics {
 		if !wanted[topic] {
 			gone = append(gone, topic)
 		}
 	}
+	c.topics = topics
 	if len(gone) > 0 {
 		native.PurgeTopicsFromConsuming(gone...)
 	}

@@ -18,7 +18,7 @@
 //	Balancers              a list of such ("RangeBalancer", ..)
 //	RequiredAcks, FetchIsolationLevel, ProducerBatchCompression     likewise
 //	ConsumeStartOffset, ConsumeResetOffset     an offset, "AtStart", "AtEnd", "NoResetOffset"
-//	MaxVersions, MinVersions                   "v3.3"
+//	MaxVersions, MinVersions                   a release as kversion names it ("V3_3_0")
 //	WithHooks              ["observe"]: looks at each record and changes nothing
 //	WithLogger             "debug", "info" (as here without it), "warn", "error": to stderr
 //	DialTLSConfig, SASL    see security.go

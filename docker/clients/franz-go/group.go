@@ -85,7 +85,7 @@ type progress struct {
 	mode autoMode
 
 	mu        sync.Mutex
-	delivered map[kit.Place]kgo.EpochOffset // by the last polls
+	delivered map[kit.Place]*kgo.Record     // the last of each by the last poll
 	processed map[kit.Place]kgo.EpochOffset // before the poll that runs, or ran last
 }
 
@@ -122,9 +122,11 @@ func (p *progress) settle(native *kgo.Client) {
 	if p.processed == nil {
 		p.processed = map[kit.Place]kgo.EpochOffset{}
 	}
-	maps.Copy(p.processed, p.delivered)
-	if p.mode == markedAuto && len(p.delivered) > 0 {
-		native.MarkCommitOffsets(nested(p.delivered))
+	for place, last := range p.delivered {
+		p.processed[place] = behind(last)
+		if p.mode == markedAuto {
+			native.MarkCommitRecords(last)
+		}
 	}
 	clear(p.delivered)
 }
@@ -136,16 +138,18 @@ func (p *progress) deliver(fetches kgo.Fetches) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.delivered == nil {
-		p.delivered = map[kit.Place]kgo.EpochOffset{}
+		p.delivered = map[kit.Place]*kgo.Record{}
 	}
 	fetches.EachPartition(func(of kgo.FetchTopicPartition) {
 		if count := len(of.Records); count > 0 {
-			last := of.Records[count-1]
-			p.delivered[kit.Place{Topic: of.Topic, Partition: of.Partition}] = kgo.EpochOffset{
-				Epoch: last.LeaderEpoch, Offset: last.Offset + 1,
-			}
+			p.delivered[kit.Place{Topic: of.Topic, Partition: of.Partition}] = of.Records[count-1]
 		}
 	})
+}
+
+// behind is what is committed of a record that is processed.
+func behind(record *kgo.Record) kgo.EpochOffset {
+	return kgo.EpochOffset{Epoch: record.LeaderEpoch, Offset: record.Offset + 1}
 }
 
 // seek moves what is committed, as kgo does.

@@ -6,14 +6,18 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kversion"
 	"kafkalab/driver/kit"
 )
 
-// options are kgo's functions that make an Opt, by their names. Versions differ in them, and Go
-// cannot ask a package for a function at run time, so `go generate` (detect.go) writes
-// options_found.go, which adds those of the version that is about to be linked. Without that step
-// there are none: the driver builds with any version, and refuses them.
-var options = map[string]any{}
+// options are kgo's functions that make an Opt, by their names, and releases those of kversion.
+// Versions differ in them, and Go cannot ask a package for a function at run time, so `go generate`
+// (detect.go) writes options_found.go, which adds those of the version that is about to be linked.
+// Without that step there are none: the driver builds with any version, and refuses them.
+var (
+	options  = map[string]any{}
+	releases = map[string]func() *kversion.Versions{}
+)
 
 const serverSide = "ServerSideBalancer"
 

@@ -43,6 +43,9 @@ var refusals = []string{
 	"already in a transaction",
 }
 
+// transactionAbortable is the code of an error that older versions do not know.
+const transactionAbortable = 120
+
 // errClosing ends what a close interrupts.
 var errClosing = errors.New("a close came before it was over")
 
@@ -105,7 +108,7 @@ func describe(err error) kit.Error {
 	if answer := answered(err); answer != nil {
 		described.Name = kit.ProtocolError(answer.Code)
 		described.Retriable = answer.Retriable
-		described.TxnRequiresAbort = answer == kerr.TransactionAbortable
+		described.TxnRequiresAbort = answer.Code == transactionAbortable
 	}
 	var end *endError
 	if errors.As(err, &end) {

@@ -98,10 +98,12 @@ func saslMechanism(raw json.RawMessage) (sasl.Mechanism, error) {
 			return plain.Auth{Zid: user.Zid, User: user.User, Pass: user.Pass}.AsMechanism(), err
 		case "scram.Sha256":
 			err := strictly(auth, &user)
-			return scram.Auth{Zid: user.Zid, User: user.User, Pass: user.Pass}.AsSha256Mechanism(), err
+			made := scram.Auth{Zid: user.Zid, User: user.User, Pass: user.Pass}
+			return made.AsSha256Mechanism(), err
 		case "scram.Sha512":
 			err := strictly(auth, &user)
-			return scram.Auth{Zid: user.Zid, User: user.User, Pass: user.Pass}.AsSha512Mechanism(), err
+			made := scram.Auth{Zid: user.Zid, User: user.User, Pass: user.Pass}
+			return made.AsSha512Mechanism(), err
 		case "oauth":
 			err := strictly(auth, &token)
 			return oauth.Oauth(func(context.Context) (oauth.Auth, error) {

@@ -74,8 +74,9 @@ func (p *producer) end(ctx context.Context, commit bool) error {
 	if errors.Is(err, kerr.OperationNotAttempted) {
 		of = kit.Fail
 	}
-	abort := commit && (of == kit.Fail || errors.Is(err, kerr.TransactionAbortable))
-	p.inTxn = abort || answered(err) == nil // kgo then wants an abort
+	answer := answered(err)
+	abort := commit && (of == kit.Fail || answer != nil && answer.Code == transactionAbortable)
+	p.inTxn = abort || answer == nil // kgo then wants an abort
 	return &kit.Ended{Outcome: of, Err: &endError{err, abort}}
 }
 

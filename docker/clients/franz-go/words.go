@@ -95,7 +95,12 @@ func word(target any, raw json.RawMessage) (bool, error) {
 		}
 		return true, err
 	case **kversion.Versions:
-		return true, versions(target, raw)
+		var made func() *kversion.Versions
+		err := pick(&made, raw, releases)
+		if err == nil {
+			*target = made()
+		}
+		return true, err
 	}
 	return false, nil
 }
@@ -107,20 +112,9 @@ func pick[T any](target *T, raw json.RawMessage, all map[string]T) error {
 	}
 	found, has := all[name]
 	if !has {
-		return kit.Refusef("expected one of %s, found '%s'", strings.Join(sortedKeys(all), ", "), name)
+		return kit.Refusef(
+			"expected one of %s, found '%s'", strings.Join(sortedKeys(all), ", "), name)
 	}
 	*target = found
-	return nil
-}
-
-func versions(target **kversion.Versions, raw json.RawMessage) error {
-	var name string
-	if err := json.Unmarshal(raw, &name); err != nil {
-		return err
-	}
-	if *target = kversion.FromString(name); *target == nil {
-		return kit.Refusef("expected one of %s, found '%s'",
-			strings.Join(kversion.VersionStrings(), ", "), name)
-	}
 	return nil
 }
