@@ -98,6 +98,29 @@ def _librdkafka(secure: Secure, mechanism: str | None, password: str) -> dict[st
     return {"security.protocol": "sasl_ssl", "sasl.mechanism": mechanism, **given, **trusted}
 
 
+def _sarama(secure: Secure, mechanism: str | None, password: str) -> dict[str, Any]:
+    trusted = {"Net.TLS.Enable": True, "Net.TLS.Config.RootCAs": str(secure.authority)}
+    if mechanism is None:
+        return trusted
+    given = {"Net.SASL.User": USER, "Net.SASL.Password": password}
+    if mechanism == "OAUTHBEARER":
+        given = {"Net.SASL.TokenProvider": f"unsecured:{USER}"}
+    if mechanism.startswith("SCRAM-"):
+        given["Net.SASL.SCRAMClientGeneratorFunc"] = mechanism.removeprefix("SCRAM-")
+    return {"Net.SASL.Enable": True, "Net.SASL.Mechanism": mechanism, **given, **trusted}
+
+
+def _franz_go(secure: Secure, mechanism: str | None, password: str) -> dict[str, Any]:
+    trusted = {"DialTLSConfig": {"RootCAs": str(secure.authority)}}
+    if mechanism is None:
+        return trusted
+    name = {"PLAIN": "plain", "SCRAM-SHA-512": "scram.Sha512", "OAUTHBEARER": "oauth"}[mechanism]
+    given = {"User": USER, "Pass": password}
+    if mechanism == "OAUTHBEARER":
+        given = {"Token": f"unsecured:{USER}"}
+    return {"SASL": [{name: given}], **trusted}
+
+
 def _platformatic(secure: Secure, mechanism: str | None, password: str) -> dict[str, Any]:
     trusted = {"tls": {"ca": secure.authority.read_text(encoding="ascii")}}
     if mechanism is None:
@@ -106,6 +129,16 @@ def _platformatic(secure: Secure, mechanism: str | None, password: str) -> dict[
     if mechanism == "OAUTHBEARER":
         given = {"token": _unsecured_token()}
     return {"sasl": {"mechanism": mechanism, **given}, **trusted}
+
+
+def _aiokafka(secure: Secure, mechanism: str | None, password: str) -> dict[str, Any]:
+    trusted = {"ssl_context": {"cafile": str(secure.authority)}}
+    if mechanism is None:
+        return {"security_protocol": "SSL", **trusted}
+    given = {"sasl_plain_username": USER, "sasl_plain_password": password}
+    if mechanism == "OAUTHBEARER":
+        given = {"sasl_oauth_token_provider": f"unsecured:{USER}"}
+    return {"security_protocol": "SASL_SSL", "sasl_mechanism": mechanism, **given, **trusted}
 
 
 def _unsecured_token() -> str:
@@ -119,7 +152,10 @@ def _unsecured_token() -> str:
 OPTIONS = {
     "kafka-clients": _kafka_clients,
     "confluent-kafka": _librdkafka,
+    "sarama": _sarama,
+    "franz-go": _franz_go,
     "platformatic-kafka": _platformatic,
+    "aiokafka": _aiokafka,
 }
 
 

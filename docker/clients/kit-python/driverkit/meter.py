@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterable
+from operator import sub
 from typing import Any
 
 from hdrh.histogram import HdrHistogram
@@ -36,6 +37,7 @@ class Meter:
         self.gap_ns_max = 0
         self.partitions: Counter[str] = Counter()
         self.latencies_us: list[int] = []
+        self._counted: Counter[int] = Counter()
         self._histogram = histogram()
         self._began_ns = time.monotonic_ns()
         self._delivered_ns = self._began_ns
@@ -49,14 +51,28 @@ class Meter:
         self.records += records
         self.all_records += records
 
+    def delivered_each(self, times_ns: list[int]) -> None:
+        """Note records that were delivered one by one."""
+        gaps = map(sub, times_ns, [self._delivered_ns, *times_ns[:-1]])
+        self.gap_ns_max = max(self.gap_ns_max, *gaps)
+        self._delivered_ns = times_ns[-1]
+        self.records += len(times_ns)
+        self.all_records += len(times_ns)
+
     def add_latencies(self, latencies_us: Iterable[int]) -> None:
         """Keep latencies for the interval's histogram."""
         self.latencies_us += latencies_us
         if len(self.latencies_us) > 1_000_000:
             self._fold()
 
+    def add_latency(self, latency_us: int, count: int) -> None:
+        """Keep one latency that many records share."""
+        self._counted[latency_us] += count
+
     def _fold(self) -> None:
-        counted, rounded = Counter(self.latencies_us), Counter[int]()
+        counted, rounded = self._counted, Counter[int]()
+        counted.update(self.latencies_us)
+        self._counted = Counter()
         self.latencies_us.clear()
         for latency, count in counted.items():
             shift = max(latency.bit_length() - 10, 0)

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Iterable
 from itertools import cycle, repeat
 from typing import Any
 
 from driverkit.client import BaseClient, Command
 from driverkit.loops import Loop
-from driverkit.payload import Packer
+from driverkit.payload import SMALL, Packer
 
 CHUNK = 128
 _MASK64 = (1 << 64) - 1
@@ -32,12 +33,15 @@ class ProduceLoop:
         self.topic: str = command["topic"]
         self.size: int = command["record_bytes"]
         self.rate: float | None = command.get("rate")
-        partitions = command.get("partitions")
-        self.partitions = cycle(partitions) if partitions else repeat(-1)  # −1: the client chooses
+        partitions = command.get("partitions") or [-1]  # −1: the client chooses
+        self.partitions = cycle(partitions)
         self.first = self.value = command.get("first_value") or 0
         self.loop = Loop(client, command)
         self.loop.meter.value_sum = None  # in samples; the completion has it
-        self.build = Packer(self.topic).builder(self.size)
+        packer = Packer(self.topic)
+        self.build = packer.builder(self.size)
+        alike = len(partitions) == 1 and self.size <= SMALL
+        self._series = packer.series(self.size) if alike else None
         self.refused_sum = 0  # values that were handed over and failed
         self.acked: list[int] = []  # intended times
         self.landed: list[int] = []  # partitions
@@ -45,7 +49,7 @@ class ProduceLoop:
 
     # What a driver overrides.
 
-    def hand_over(self, payload: bytes, value: int, partition: int, intended_ns: int) -> None:
+    def hand_over(self, payload: bytes, partition: int, intended_ns: int) -> None:
         """Give one record to the client; where it has no room, wait as a program would."""
         raise NotImplementedError
 
@@ -94,10 +98,10 @@ class ProduceLoop:
 
     def closed_chunk(self, count: int) -> None:
         """Hand over as many records, all at once."""
-        now_ns, end = time.monotonic_ns(), self.value + count
-        for value, partition in zip(range(self.value, end), self.partitions, strict=False):
-            self.hand_over(self.build(value, partition, now_ns), value, partition, now_ns)
-        self.value = end
+        now_ns = time.monotonic_ns()
+        for payload, partition in self.payloads(count, now_ns):
+            self.hand_over(payload, partition, now_ns)
+        self.value += count
 
     def open_chunk(self, most: int) -> None:
         """Hand over what is due by now; wait a little when nothing is."""
@@ -107,9 +111,16 @@ class ProduceLoop:
             return
         for value in range(self.value, self.value + count):
             intended_ns, partition = self.intended(value), next(self.partitions)
-            payload = self.build(value, partition, intended_ns)
-            self.hand_over(payload, value, partition, intended_ns)
+            self.hand_over(self.build(value, partition, intended_ns), partition, intended_ns)
         self.value += count
+
+    def payloads(self, count: int, now_ns: int) -> Iterable[tuple[bytes, int]]:
+        """The next payloads of a closed loop, each with its partition."""
+        if self._series is not None:
+            partition = next(self.partitions)
+            return zip(self._series(self.value, count, partition, now_ns), repeat(partition))
+        values = zip(range(self.value, self.value + count), self.partitions, strict=False)
+        return [(self.build(value, partition, now_ns), partition) for value, partition in values]
 
     def acknowledged(self, intended_ns: int, partition: int) -> None:
         """A record got through."""
