@@ -110,6 +110,17 @@ def _sarama(secure: Secure, mechanism: str | None, password: str) -> dict[str, A
     return {"Net.SASL.Enable": True, "Net.SASL.Mechanism": mechanism, **given, **trusted}
 
 
+def _franz_go(secure: Secure, mechanism: str | None, password: str) -> dict[str, Any]:
+    trusted = {"DialTLSConfig": {"RootCAs": str(secure.authority)}}
+    if mechanism is None:
+        return trusted
+    name = {"PLAIN": "plain", "SCRAM-SHA-512": "scram.Sha512", "OAUTHBEARER": "oauth"}[mechanism]
+    given = {"User": USER, "Pass": password}
+    if mechanism == "OAUTHBEARER":
+        given = {"Token": f"unsecured:{USER}"}
+    return {"SASL": [{name: given}], **trusted}
+
+
 def _platformatic(secure: Secure, mechanism: str | None, password: str) -> dict[str, Any]:
     trusted = {"tls": {"ca": secure.authority.read_text(encoding="ascii")}}
     if mechanism is None:
@@ -142,6 +153,7 @@ OPTIONS = {
     "kafka-clients": _kafka_clients,
     "confluent-kafka": _librdkafka,
     "sarama": _sarama,
+    "franz-go": _franz_go,
     "platformatic-kafka": _platformatic,
     "aiokafka": _aiokafka,
 }

@@ -228,12 +228,21 @@ export class ConsumerClient extends Client {
     this.#reading?.wake();
   }
 
+  /**
+   * The stream first, then the consumer, as the client's documentation has it: `close(true)` alone ends the
+   * streams without waiting for what they have to commit (seen with 2.12.1).
+   */
   async closeNative() {
-    if (this.#reading !== null) {
-      this.#reading.aborting = true;
-    }
     try {
-      await this.native?.close(true); // with its streams
+      await this.#reading?.close();
+    } finally {
+      await this.#closeConsumer();
+    }
+  }
+
+  async #closeConsumer() {
+    try {
+      await this.native?.close(true); // a stream that failed to close must not keep it open
     } finally {
       const error = describe(new Refused("closed before the commit was confirmed"));
       for (const command of this.#awaited) {
