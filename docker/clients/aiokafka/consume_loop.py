@@ -117,7 +117,7 @@ class ConsumeLoop(driverkit.ConsumeLoop):
                 return
             self.records.clear()
             self.times_ns.clear()
-            self.delivered_each(times_ns, [each.value for each in records])
+            self.delivered(times_ns[-1], [each.value for each in records], times_ns)
             self.places(records)
             self.full = self.chunk_size()
             await self.after_delivery(len(records))

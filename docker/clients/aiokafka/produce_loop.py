@@ -137,7 +137,7 @@ class ProduceLoop(driverkit.ProduceLoop):
         now_ns, meter, count = time.monotonic_ns(), self.loop.meter, len(landed)
         meter.delivered(now_ns, count)
         meter.bytes += count * self.size
-        meter.add_latency((now_ns - chunk.intended_ns) // 1000, count)
+        meter.latencies.add_shared((now_ns - chunk.intended_ns) // 1000, count)
         for partition, records in Counter(map(_partition, landed)).items():
             meter.partitions[f"{self.topic}/{partition}"] += records
 

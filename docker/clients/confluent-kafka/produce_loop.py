@@ -35,7 +35,7 @@ class ProduceLoop(driverkit.ProduceLoop):
                 self.hand_over_when_there_is_room(payload, partition, report)
         self.value += count
 
-    def hand_over(self, payload: bytes, partition: int, intended_ns: int) -> None:
+    def hand_over(self, payload: bytes, _value: int, partition: int, intended_ns: int) -> None:
         """Give one record to the client."""
         report = self.reporter(intended_ns)
         try:

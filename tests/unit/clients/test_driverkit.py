@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import random
 import threading
 import time
 import zlib
 from types import SimpleNamespace
 
 import pytest
+from hdrh.histogram import HdrHistogram
 
 
 @pytest.fixture
@@ -65,13 +67,13 @@ def test_a_loop_counts_what_is_intact_and_what_is_not(module, sizes):
     loop = consuming(module)
     loop.delivered(now_ns, good)
     loop.delivered(now_ns, [*good[:2], *bad, *good[2:]])
-    loop.delivered_each([now_ns] * 4, good)
-    loop.delivered_each([now_ns, now_ns, now_ns + 1000], [good[0], bad[2], good[1]])
+    loop.delivered(now_ns, good, [now_ns] * 4)
+    loop.delivered(now_ns, [good[0], bad[2], good[1]], [now_ns, now_ns, now_ns + 1000])
     meter = loop.loop.meter
     assert (meter.records, meter.corrupt) == (4 + 7 + 4 + 3, 4)
     assert meter.value_sum == 10 * 3 + 1 + 2
     assert meter.bytes == 3 * sum(sizes) + sum(sizes[:2])
-    assert meter.latencies_us == [5] * 13 + [6]
+    assert meter.latencies.kept == [5] * 13 + [6]
 
 
 def test_offsets_that_step_back_are_counted_and_gaps_are_not(module):
@@ -94,12 +96,32 @@ def test_what_a_consume_loop_wants_is_bounded(module):
         consuming(module, style="teleport")
 
 
-def test_a_shared_latency_counts_for_each_record(module):
+def test_latencies_are_counted_where_the_library_would(module):
+    latencies = module("latencies").Latencies()
+    seeded = random.Random(7)
+    values = [seeded.randrange(1 << bits) for bits in range(1, 33) for _ in range(20)]
+    values += [0, 1, 2047, 2048, 3_600_000_000]
+    expected = HdrHistogram(1, 3_600_000_000, 3)
+    for value in [*values, *values[:50], 40, 40, 40]:
+        expected.record_value(min(value, 3_600_000_000))
+    latencies.add(values)
+    whole = module("latencies").Latencies()
+    whole.absorb(latencies)
+    whole.add([value for value in values[:50] if value > 3])
+    whole.add([value for value in values[:50] if value <= 3])
+    whole.add_shared(40, 3)
+    for _ in range(2):  # what encodes leaves nothing behind
+        decoded = HdrHistogram.decode(whole.encoded())
+        assert list(decoded.counts) == list(expected.counts)
+        assert decoded.get_total_count() == expected.get_total_count()
+    latencies.clear()
+    assert latencies.encoded() is None
+    latencies.add([-5, 9_999_999_999])
+    assert HdrHistogram.decode(latencies.encoded()).get_total_count() == 2
+
+
+def test_records_that_come_one_by_one_have_gaps_of_their_own(module):
     meter = module("meter").Meter()
-    meter.add_latency(7, 3)
-    meter.add_latencies([7, 9])
-    assert meter.sample()["latency_us"] is not None
-    assert meter._all._histogram.get_total_count() == 5
     meter.delivered_each([meter._delivered_ns + 5, meter._delivered_ns + 9])
     assert (meter.gap_ns_max, meter.records) == (5, 2)
 

@@ -83,24 +83,30 @@ class ConsumeLoop:
         left = most - self.loop.meter.all_records
         return left if self.batch is None else min(self.batch, left)
 
-    def delivered(self, now_ns: int, values: Sequence[bytes | None]) -> None:
-        """Check and count the values of one delivery."""
-        self.loop.meter.delivered(now_ns, len(values))
-        fields = self._read(values)
-        if fields is None:
-            self._read_each(values, repeat(now_ns))
-        else:
-            self.loop.meter.add_latencies([(now_ns - sent) // 1000 for _, sent in fields if sent])
+    def delivered(
+        self, now_ns: int, values: Sequence[bytes | None], times_ns: list[int] | None = None
+    ) -> None:
+        """Check and count the values of one delivery.
 
-    def delivered_each(self, times_ns: list[int], values: Sequence[bytes | None]) -> None:
-        """Check and count records that were delivered one by one, at these times."""
-        self.loop.meter.delivered_each(times_ns)
+        Args:
+            now_ns: when it came.
+            values: of its records.
+            times_ns: where each record is a delivery, and some are only looked at together: when
+                each of them came.
+        """
+        meter = self.loop.meter
+        if times_ns is None:
+            meter.delivered(now_ns, len(values))
+        else:
+            meter.delivered_each(times_ns)
         fields = self._read(values)
         if fields is None:
-            self._read_each(values, times_ns)
+            self._read_each(values, repeat(now_ns) if times_ns is None else times_ns)
+        elif times_ns is None:
+            meter.latencies.add([(now_ns - sent) // 1000 for _, sent in fields if sent])
         else:
             together = zip(times_ns, fields, strict=True)
-            self.loop.meter.add_latencies([(at - f[1]) // 1000 for at, f in together if f[1]])
+            meter.latencies.add([(at - f[1]) // 1000 for at, f in together if f[1]])
 
     def _read(self, values: Sequence[Any]) -> list[tuple[int, int]] | None:
         """Count values where all are intact, and give (value, sent at); None where one is not."""
@@ -110,10 +116,11 @@ class ConsumeLoop:
             return None
         if min(sizes) < SIZE_MIN:
             return None
-        fields = self._together(values, *sizes) if len(sizes) == 1 else _one_by_one(values)
+        alike = len(sizes) == 1
+        fields = self._together(values, *sizes) if alike else _one_by_one(values)
         if fields is not None:
             meter = self.loop.meter
-            meter.bytes += sum(map(len, values))
+            meter.bytes += sizes.pop() * len(values) if alike else sum(map(len, values))
             meter.value_sum = (meter.value_sum or 0) + sum([value for value, _ in fields])
         return fields
 
@@ -136,7 +143,7 @@ class ConsumeLoop:
             meter.bytes += len(value)
             meter.value_sum = (meter.value_sum or 0) + number
             if sent := header(value)[2]:
-                meter.add_latencies([(now_ns - sent) // 1000])
+                meter.latencies.add([(now_ns - sent) // 1000])
 
     def order(self, topic: str, partition: int, offsets: list[int]) -> None:
         """Count the records of one partition, and offsets that step back."""

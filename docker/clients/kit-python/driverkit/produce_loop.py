@@ -49,7 +49,7 @@ class ProduceLoop:
 
     # What a driver overrides.
 
-    def hand_over(self, payload: bytes, partition: int, intended_ns: int) -> None:
+    def hand_over(self, payload: bytes, value: int, partition: int, intended_ns: int) -> None:
         """Give one record to the client; where it has no room, wait as a program would."""
         raise NotImplementedError
 
@@ -99,8 +99,8 @@ class ProduceLoop:
     def closed_chunk(self, count: int) -> None:
         """Hand over as many records, all at once."""
         now_ns = time.monotonic_ns()
-        for payload, partition in self.payloads(count, now_ns):
-            self.hand_over(payload, partition, now_ns)
+        for value, (payload, partition) in enumerate(self.payloads(count, now_ns), self.value):
+            self.hand_over(payload, value, partition, now_ns)
         self.value += count
 
     def open_chunk(self, most: int) -> None:
@@ -111,7 +111,8 @@ class ProduceLoop:
             return
         for value in range(self.value, self.value + count):
             intended_ns, partition = self.intended(value), next(self.partitions)
-            self.hand_over(self.build(value, partition, intended_ns), partition, intended_ns)
+            payload = self.build(value, partition, intended_ns)
+            self.hand_over(payload, value, partition, intended_ns)
         self.value += count
 
     def payloads(self, count: int, now_ns: int) -> Iterable[tuple[bytes, int]]:
@@ -142,7 +143,7 @@ class ProduceLoop:
         now_ns, meter = time.monotonic_ns(), self.loop.meter
         meter.delivered(now_ns, count)
         meter.bytes += count * self.size
-        meter.add_latencies([(now_ns - intended_ns) // 1000 for intended_ns in acked])
+        meter.latencies.add([(now_ns - intended_ns) // 1000 for intended_ns in acked])
         for partition, records in Counter(landed).items():
             meter.partitions[f"{self.topic}/{partition}"] += records
 
