@@ -65,7 +65,7 @@ test-known: setup  ## released versions with a known bug must be red for its own
 
 test-clients: setup  ## the contract suite: every client on the oldest, pinned and newest Kafka
 	@for kafka in oldest pinned newest; do \
-	  echo "Kafka $$kafka"; $(BIN)/pytest tests/contract --driver all --kafka $$kafka $(ARGS) || exit 1; done
+	  echo "Kafka $$kafka"; $(BIN)/pytest tests/contract --kafka $$kafka $(ARGS) || exit 1; done
 
 test-slow: setup  ## everything that is too slow or too wide for `test`
 	@$(BIN)/pytest -m slow $(ARGS)

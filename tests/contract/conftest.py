@@ -30,15 +30,13 @@ _SCHEMA = Path(driver_module.__file__).with_name("driver-contract.schema.json")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--driver", action="append", help="NAME@VERSION, or all; repeatable")
+    parser.addoption("--driver", action="append", help="NAME@VERSION; repeatable; default: all")
     parser.addoption("--kafka", default="pinned", help="version or role of the broker")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "subject" in metafunc.fixturenames:
-        chosen = metafunc.config.getoption("driver", default=None) or DEFAULT
-        if "all" in chosen:
-            chosen = ALL
+        chosen = metafunc.config.getoption("driver", default=None) or ALL
         metafunc.parametrize("subject", chosen, scope="session")
 
 
