@@ -1,6 +1,6 @@
 # Everything here works on a machine that has Python >= 3.11 and make; nothing else has to be installed by hand.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint up down doctor images docker-daemon test-docker test-defects test-slow bench-drivers lock clean
+.PHONY: help setup run test lint up down doctor images docker-daemon test-docker test-defects test-known test-clients test-slow bench-drivers lock clean
 
 # Importing from bytecode halves the start of every step.
 export PYTHONDONTWRITEBYTECODE =
@@ -59,6 +59,13 @@ test-docker: setup  ## the tests that need a Docker daemon, with one of their ow
 
 test-defects: setup  ## each planted defect must redden its claim and nothing else
 	@$(BIN)/pytest -m slow tests/system/test_defects.py $(ARGS)
+
+test-known: setup  ## released versions with a known bug must be red for its own reason, the next ones green
+	@$(BIN)/pytest -m slow tests/system/test_known_cases.py $(ARGS)
+
+test-clients: setup  ## the contract suite: every client on the oldest, pinned and newest Kafka
+	@for kafka in oldest pinned newest; do \
+	  echo "Kafka $$kafka"; $(BIN)/pytest tests/contract --kafka $$kafka $(ARGS) || exit 1; done
 
 test-slow: setup  ## everything that is too slow or too wide for `test`
 	@$(BIN)/pytest -m slow $(ARGS)

@@ -24,18 +24,19 @@ from kafkalab.model.subject import Subject
 from kafkalab.runtime import pins
 from kafkalab.runtime.lease import Lease
 
+ALL = tuple(f"{name}@pinned" for name in pins.load().clients)
 DEFAULT = ("confluent-kafka@pinned", "kafka-clients@pinned")
 _SCHEMA = Path(driver_module.__file__).with_name("driver-contract.schema.json")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--driver", action="append", help="NAME@VERSION; repeat for more than one")
+    parser.addoption("--driver", action="append", help="NAME@VERSION; repeatable; default: all")
     parser.addoption("--kafka", default="pinned", help="version or role of the broker")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "subject" in metafunc.fixturenames:
-        chosen = metafunc.config.getoption("driver", default=None) or DEFAULT
+        chosen = metafunc.config.getoption("driver", default=None) or ALL
         metafunc.parametrize("subject", chosen, scope="session")
 
 

@@ -218,7 +218,7 @@ func (h *host) stats(c *Command) error {
 	if err != nil {
 		return err
 	}
-	return h.now(c, Fields{"runtime": session.runtime.read(session.client.Observe())})
+	return h.now(c, Fields{"runtime": session.observe()})
 }
 
 func (h *host) stop(c *Command) error {

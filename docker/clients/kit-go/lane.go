@@ -69,14 +69,14 @@ func (l *Lane) Consumed(nowNs, offset int64, value []byte) bool {
 	return true
 }
 
-// Produced counts one acknowledged record.
-func (l *Lane) Produced(nowNs int64, payload []byte) {
+// Produced counts one acknowledged record that [Loop.Pace] gave.
+func (l *Lane) Produced(nowNs int64, record Paced) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.deliver(nowNs)
-	l.bytes += int64(len(payload))
-	l.valueSum += PayloadValue(payload)
-	l.latency(nowNs - PayloadTime(payload))
+	l.bytes += int64(record.Size)
+	l.valueSum += record.Value
+	l.latency(nowNs - record.IntendedNs)
 }
 
 // deliver notes a record, and how long there was none; it ends a loop that has enough.

@@ -128,6 +128,7 @@ func (l *Loop) sample() {
 		}
 		fields := l.collect(false)
 		fields["id"] = l.id
+		fields["runtime"] = l.session.observe()
 		l.session.Event("sample", fields)
 	}
 }
@@ -179,7 +180,6 @@ func (l *Loop) fields(
 		"partitions":   named(places),
 		"gap_ms_max":   float64(of.gapNs) / 1e6,
 		"latency_us":   encode(latencies),
-		"runtime":      l.session.runtime.read(l.session.client.Observe()),
 	}
 }
 
@@ -194,7 +194,9 @@ func (l *Loop) Finish() Fields {
 	l.collect(true)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.fields(&l.whole, float64(Now()-l.beganNs)/1e9, l.places, l.all)
+	fields := l.fields(&l.whole, float64(Now()-l.beganNs)/1e9, l.places, l.all)
+	fields["runtime"] = l.session.observe()
+	return fields
 }
 
 func named(places map[Place]int64) map[string]int64 {

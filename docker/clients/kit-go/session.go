@@ -100,6 +100,9 @@ func (s *Session) Group(kind string, places []Place, generation *int32, member *
 	s.Event(kind, Fields{"partitions": places, "generation": generation, "member": member})
 }
 
+// observe is what only the driver sees of its process and this client.
+func (s *Session) observe() Fields { return s.runtime.read(s.client.Observe()) }
+
 // take queues a command; a close takes effect on what runs.
 func (s *Session) take(c *Command) {
 	if c.Op == "close" {

@@ -76,33 +76,46 @@ func (s *Session) Consume(c *Command, styles ...string) (*Loop, *ConsumeSpec, er
 	return loop, spec, err
 }
 
+// Paced is a record of a producing loop; a driver keeps it until it is acknowledged.
+type Paced struct {
+	IntendedNs int64
+	Value      uint64
+	Size       int32
+	Partition  int32 // −1: the client chooses
+}
+
+// together is how many records of a closed loop share their intended time.
+const together = 16
+
 // Pace calls hand for each record of a producing loop at its time, until the loop is over or hand
 // says that the record was not taken.
 //
-// The intended time of a record of a closed loop is the moment before it is handed over; in an open
-// loop it comes from the schedule, however late the loop is.
-func (l *Loop) Pace(spec *ProduceSpec, hand func(partition int32, payload []byte) bool) {
+// The intended time of a record of a closed loop is the moment before it is handed over, or one of
+// the few before it; in an open loop it comes from the schedule, however late the loop is.
+func (l *Loop) Pace(spec *ProduceSpec, hand func(record Paced, payload []byte) bool) {
 	topic := TopicCRC(spec.Topic)
 	most := spec.Most
 	if most < 0 {
 		most = math.MaxInt64
 	}
+	record := Paced{Value: spec.First, Size: int32(spec.Size), Partition: -1}
 	for index := int64(0); index < most && !l.Over(); index++ {
-		intended := Now()
 		if spec.Rate > 0 {
-			intended = l.beganNs + int64(float64(index)*1e9/spec.Rate)
-			if intended >= l.untilNs || !l.wait(intended) {
+			record.IntendedNs = l.beganNs + int64(float64(index)*1e9/spec.Rate)
+			if record.IntendedNs >= l.untilNs || !l.wait(record.IntendedNs) {
 				return
 			}
+		} else if index%together == 0 {
+			record.IntendedNs = Now()
 		}
-		partition := int32(-1)
 		if count := int64(len(spec.Partitions)); count > 0 {
-			partition = spec.Partitions[index%count]
+			record.Partition = spec.Partitions[index%count]
 		}
-		payload := Payload(spec.First+uint64(index), spec.Size, partition, intended, topic)
-		if !hand(partition, payload) {
+		payload := Payload(record.Value, spec.Size, record.Partition, record.IntendedNs, topic)
+		if !hand(record, payload) {
 			return
 		}
+		record.Value++
 	}
 }
 

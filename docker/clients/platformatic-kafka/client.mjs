@@ -91,8 +91,8 @@ export class Client {
   watch(native) {
     this.native = native;
     native.on("error", (error) => this.reportError(error, true));
-    this.connections = new Connections(native, ({ host, port }) =>
-      this.reportError(new Refused(`no connection to ${host}:${port}`), false),
+    this.connections = new Connections(native, (address) =>
+      this.reportError(new Refused(`no connection to ${address}`), false),
     );
   }
 

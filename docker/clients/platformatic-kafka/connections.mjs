@@ -8,11 +8,25 @@ export class Connections {
   #open = new Set();
   #gone = { received: 0, sent: 0 };
 
-  /** @param native a client @param {(broker) => void} onFailed called for each that cannot be made */
+  /**
+   * @param native a client
+   * @param {(address: string) => void} onFailed called when a broker cannot be reached; not for the
+   *   tries that follow, until one succeeds
+   */
   constructor(native, onFailed) {
-    native.on("client:broker:connect", ({ connection }) => this.#open.add(connection.socket));
+    const failing = new Set();
+    native.on("client:broker:connect", ({ broker, connection }) => {
+      this.#open.add(connection.socket);
+      failing.delete(`${broker.host}:${broker.port}`);
+    });
     native.on("client:broker:disconnect", ({ connection }) => this.#close(connection.socket));
-    native.on("client:broker:failed", ({ broker }) => onFailed(broker));
+    native.on("client:broker:failed", ({ broker }) => {
+      const address = `${broker.host}:${broker.port}`;
+      if (!failing.has(address)) {
+        failing.add(address);
+        onFailed(address);
+      }
+    });
   }
 
   received() {

@@ -13,7 +13,7 @@
 import { Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { setImmediate } from "node:timers/promises";
-import { crc32 } from "node:zlib";
+import { crc32 } from "./checksum.mjs";
 import { Loop } from "./loops.mjs";
 import { describe, Outcome, Refused } from "./outcomes.mjs";
 import { MAGIC, RESIDUE, SIZE_MIN } from "./payload.mjs";
@@ -32,6 +32,7 @@ export class ConsumeLoop {
   #commit;
   #batch;
   #workNs;
+  #slow; // there is something to do after each delivery
   #places = new Map(); // "topic/partition" → place
   #place = { topic: null, partition: -1 }; // of the last record
 
@@ -48,6 +49,7 @@ export class ConsumeLoop {
     this.#style = command.style;
     this.#batch = command.max_poll_records || client.maxPollRecords;
     this.#workNs = (command.work_us ?? 0) * 1000;
+    this.#slow = this.#workNs > 0 || this.#commit === "sync" || this.#commit === "async";
     this.command = command;
   }
 
@@ -90,9 +92,8 @@ export class ConsumeLoop {
       for (const message of messages) {
         this.#look(message, now);
       }
-      await this.#after(messages.length);
-      if (now >= loop.breatheAt) {
-        await loop.breathe();
+      if (this.#slow || now >= loop.breatheAt) {
+        await this.#pass(now, messages.length);
       }
     }
   }
@@ -104,18 +105,23 @@ export class ConsumeLoop {
   async #pump(reading) {
     const loop = this.#loop;
     while (this.#goesOn) {
-      const message = await reading.next(loop);
-      if (message === undefined) {
-        return;
+      let message = reading.takeKept();
+      if (message === null) {
+        const next = reading.next();
+        const { value, done } = await next;
+        if (loop.over || done) {
+          return; // what came is the next reader's
+        }
+        if (!reading.accept(next)) {
+          continue;
+        }
+        message = value;
       }
       const now = nowNs();
       this.#meter.delivered(now, 1);
       this.#look(message, now);
-      if (this.#workNs > 0 || this.#commit !== "none") {
-        await this.#after(1);
-      }
-      if (now >= loop.breatheAt) {
-        await loop.breathe();
+      if (this.#slow || now >= loop.breatheAt) {
+        await this.#pass(now);
       }
     }
   }
@@ -124,23 +130,20 @@ export class ConsumeLoop {
     const loop = this.#loop;
     const done = new AbortController();
     loop.ended.then(() => done.abort());
-    const write = async (message, _encoding, callback) => {
+    const write = (message, _encoding, callback) => {
       if (!this.#goesOn) {
         return; // it is about to be destroyed
       }
       const now = nowNs();
       this.#meter.delivered(now, 1);
       this.#look(message, now);
-      if (this.#workNs > 0 || this.#commit !== "none") {
-        await this.#after(1);
-      }
-      if (now >= loop.breatheAt) {
-        await loop.breathe();
-      }
-      if (this.#goesOn) {
-        callback();
+      const goOn = () => (this.#goesOn ? callback() : loop.end());
+      // No breathing here: between two fetches the event loop turns by itself, and a callback that
+      // comes late would press back on the client for no reason of the program's.
+      if (this.#slow || loop.blocked) {
+        this.#pass(now).then(goOn);
       } else {
-        loop.end();
+        goOn();
       }
     };
     await reading.release();
@@ -197,19 +200,26 @@ export class ConsumeLoop {
     return place;
   }
 
-  /** What a program does after a delivery: work, then commit. */
-  async #after(records) {
+  /** What comes between two deliveries: a program's work and commit, and breathing. */
+  async #pass(now, records = 1) {
+    await this.#work(records);
+    if (this.#commit === "sync") {
+      await this.#committed();
+    } else if (this.#commit === "async") {
+      this.#committed(); // its error is reported and counted, whenever it comes
+    }
+    if (now >= this.#loop.breatheAt) {
+      await this.#loop.breathe();
+    }
+  }
+
+  async #work(records) {
     let left = this.#workNs * records;
     while (left > 0 && !this.#loop.over) {
       const until = nowNs() + Math.min(left, TURN_NS);
       while (nowNs() < until);
       left -= TURN_NS;
       await setImmediate();
-    }
-    if (this.#commit === "sync") {
-      await this.#committed();
-    } else if (this.#commit === "async") {
-      this.#committed(); // its error is reported and counted, whenever it comes
     }
   }
 

@@ -197,11 +197,13 @@ export class ConsumerClient extends Client {
    */
   async op_position({ partitions }) {
     const { stream, buffered } = await this.reading();
+    const owned = (topic, partition) =>
+      this.native.assignments?.some((each) => each.topic === topic && each.partitions.includes(partition));
     const next = ([topic, partition]) => {
       const delivered = this.positions.find(topic, partition);
       const fetched = stream.offsetsToFetch.get(`${topic}:${partition}`);
       const known = buffered === 0 ? fetched : delivered && delivered.offset + 1n;
-      return [topic, partition, integer(known ?? NO_OFFSET)];
+      return [topic, partition, integer(owned(topic, partition) ? (known ?? NO_OFFSET) : NO_OFFSET)];
     };
     return { offsets: partitions.map(next) };
   }
@@ -228,12 +230,21 @@ export class ConsumerClient extends Client {
     this.#reading?.wake();
   }
 
+  /**
+   * The stream first, then the consumer, as the client's documentation has it: `close(true)` alone ends the
+   * streams without waiting for what they have to commit (seen with 2.12.1).
+   */
   async closeNative() {
-    if (this.#reading !== null) {
-      this.#reading.aborting = true;
-    }
     try {
-      await this.native?.close(true); // with its streams
+      await this.#reading?.close();
+    } finally {
+      await this.#closeConsumer();
+    }
+  }
+
+  async #closeConsumer() {
+    try {
+      await this.native?.close(true); // a stream that failed to close must not keep it open
     } finally {
       const error = describe(new Refused("closed before the commit was confirmed"));
       for (const command of this.#awaited) {

@@ -8,14 +8,18 @@
 import { Wire, integer, parse } from "./wire.mjs"; // first: it takes stdout
 import { AdminRole } from "./admin.mjs";
 import { ConsumerClient } from "./consumer.mjs";
-import { capabilities, PACKAGE, VERSION } from "./library.mjs";
+import { capabilities, HAS_ADMIN, PACKAGE, VERSION } from "./library.mjs";
 import { describe, Refused } from "./outcomes.mjs";
 import { ProducerClient } from "./producer.mjs";
 import { runtimeMetrics, startMeasuring } from "./runtime_metrics.mjs";
 
 const CONTRACT = 1;
 const EXIT_MS = 9000; // how long clients get to close at the end of the process
-const ROLES = { producer: ProducerClient, consumer: ConsumerClient, admin: AdminRole };
+const ROLES = {
+  producer: ProducerClient,
+  consumer: ConsumerClient,
+  ...(HAS_ADMIN ? { admin: AdminRole } : {}),
+};
 const FIELDS = {
   open: ["role", "bootstrap"],
   send: ["topic", "records"],

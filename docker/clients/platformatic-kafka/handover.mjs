@@ -24,48 +24,72 @@ export class BySend {
   #client;
   #owner;
   #loop;
-  #running = new Set();
+  #running = new Map(); // promise of a send → its chunk
+  #ending = false;
+  #gaveUp = false;
+  #wake = null;
+  #room = null; // resolves when a socket has room again
+  #roomy = null;
 
   /** @param client a ProducerClient @param owner is told what became of records @param loop */
   constructor(client, owner, loop) {
     this.#client = client;
     this.#owner = owner;
     this.#loop = loop;
+    client.native.on("client:broker:drain", this.#onRoom);
+    loop.ended.then(() => this.#wake?.());
   }
+
+  #onRoom = () => {
+    this.#roomy?.();
+    this.#room = null;
+  };
 
   /** Hand over a chunk; an open loop does not wait for room. */
   async take(chunk, open = false) {
     while (!open && this.#running.size >= WINDOW && !this.#loop.over) {
-      await Promise.race([...this.#running, this.#loop.ended]);
+      await new Promise((resolve) => (this.#wake = resolve));
     }
-    const work = this.#send(chunk).finally(() => this.#running.delete(work));
-    this.#running.add(work);
+    const work = this.#send(chunk).then(() => {
+      this.#running.delete(work);
+      this.#wake?.();
+    });
+    this.#running.set(work, chunk);
   }
 
   async #send(chunk) {
     this.#client.held += chunk.count;
     try {
       const result = await this.#client.send(chunk.messages);
+      if (this.#gaveUp) {
+        return;
+      }
       this.#owner.acknowledged(chunk, chunk.count, result);
-      if (result.unwritableNodes?.length) {
-        await this.#client.room();
+      if (result.unwritableNodes?.length && !this.#ending) {
+        this.#room ??= new Promise((resolve) => (this.#roomy = resolve));
+        await this.#room;
       }
     } catch (error) {
       this.#owner.failed(chunk, error);
+    } finally {
+      this.#client.held -= chunk.count;
     }
-    this.#client.held -= chunk.count;
   }
 
   /** Wait until everything is reported; a close gives up when its time is over. */
   async flush() {
-    let done = false;
-    Promise.all(this.#running).then(() => (done = true));
-    while (!done && !this.#client.impatient) {
-      await this.#client.patience(this.#running);
+    this.#ending = true;
+    this.#onRoom();
+    while (this.#running.size > 0 && !this.#client.impatient) {
+      await this.#client.patience(this.#running.keys());
     }
-    if (!done) {
+    this.#client.native.off("client:broker:drain", this.#onRoom);
+    if (this.#running.size > 0) {
       await this.#client.closeNative(); // ends what runs
       await setTimeout(GRACE_MS);
+      this.#gaveUp = true; // what the client has not ended now counts as given up
+      const error = new Refused("closed before it was acknowledged");
+      this.#running.forEach((chunk) => this.#owner.failed(chunk, error));
     }
   }
 }

@@ -16,6 +16,10 @@ export const VERSION = loadedVersion();
 /** Whether producers can be written to as streams, which is the only queue that this client has. */
 export const HAS_STREAMS = "asStream" in kafka.Producer.prototype;
 
+/** Whether its admin client can say what the contract asks of one. */
+export const HAS_ADMIN =
+  "listOffsets" in kafka.Admin.prototype && "listConsumerGroupOffsets" in kafka.Admin.prototype;
+
 const HAS_TRANSACTIONS = "beginTransaction" in kafka.Producer.prototype;
 
 /** The assignor of that name, if the version has it: {name, version} of a `protocols` option. */
@@ -49,16 +53,22 @@ function loadedVersion() {
 
 /** What `hello` declares. */
 export function capabilities() {
-  const consumer = OPTION_NAMES.consumer;
+  const { base, consumer } = OPTION_NAMES;
+  const mechanisms = new Set(kafka.allowedSASLMechanisms);
   return [
-    ...["produce", "consume", "admin", "idempotence", "generation", "position", "commit-sync"],
+    ...["produce", "consume", "idempotence", "generation", "position", "commit-sync"],
     ...["commit-async", "auto-commit", "loop-produce", "loop-consume-poll"],
     ...["loop-consume-stream", "loop-consume-pipeline", "buffered-records", "heap"],
     ...["headers", "null-headers", "repeated-headers"],
+    ...(HAS_ADMIN ? ["admin"] : []),
     ...(HAS_TRANSACTIONS ? ["transactions"] : []),
     ...("cooperative-sticky" in ASSIGNORS ? ["cooperative"] : []),
     ...(consumer.has("groupProtocol") ? ["kip848"] : []),
     ...(consumer.has("groupInstanceId") ? ["static-membership"] : []),
+    ...(base.has("tls") ? ["tls"] : []),
+    ...(mechanisms.has("PLAIN") ? ["sasl-plain"] : []),
+    ...(mechanisms.has("SCRAM-SHA-512") ? ["sasl-scram"] : []),
+    ...(mechanisms.has("OAUTHBEARER") ? ["oauthbearer"] : []),
     ...["gzip", "snappy", "lz4", "zstd"].filter(canCompress).map((name) => `compression-${name}`),
   ];
 }

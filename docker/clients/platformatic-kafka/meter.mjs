@@ -39,10 +39,10 @@ class Counts {
   valueSum = 0n;
   gapNsMax = 0;
   partitions = new Map();
-  latencies = histogram();
 
-  constructor(beganNs) {
+  constructor(beganNs, latencies) {
     this.beganNs = beganNs;
+    this.latencies = latencies;
   }
 
   fields(now) {
@@ -83,7 +83,7 @@ export class Meter {
 
   constructor() {
     this.#beganNs = this.#deliveredNs = nowNs();
-    this.#all = new Counts(this.#beganNs);
+    this.#all = new Counts(this.#beganNs, histogram());
   }
 
   /** Note a delivery of some records at a time. */
@@ -97,14 +97,14 @@ export class Meter {
     this.allRecords += records;
   }
 
-  /** Count one latency. */
-  latency(ns) {
+  /** Count a latency that so many records had. */
+  latency(ns, count = 1) {
     const us = ns > 0 ? Math.min(ns / 1000, LATENCY_US_MAX) >>> 0 : 0;
     if (us < EXACT) {
-      this.#buckets[us]++;
+      this.#buckets[us] += count;
     } else {
       const shift = 21 - Math.clz32(us);
-      this.#buckets[EXACT + (shift - 1) * HALF + (us >>> shift) - HALF]++;
+      this.#buckets[EXACT + (shift - 1) * HALF + (us >>> shift) - HALF] += count;
     }
   }
 
@@ -128,9 +128,8 @@ export class Meter {
   /** The interval in the contract's form; it becomes part of the whole. */
   sample() {
     const now = nowNs();
-    const part = new Counts(this.#beganNs);
+    const part = new Counts(this.#beganNs, this.#fold());
     this.#gapNsMax = Math.max(this.#gapNsMax, now - this.#deliveredNs);
-    part.latencies = this.#fold();
     part.valueSum = this.#sum + (BigInt(this.valueHigh) << 32n) + BigInt(this.valueLow);
     part.gapNsMax = this.#gapNsMax;
     for (const name of ["records", "bytes", "errors", "corrupt", "outOfOrder"]) {

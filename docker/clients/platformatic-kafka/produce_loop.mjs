@@ -14,26 +14,31 @@
 import { setTimeout } from "node:timers/promises";
 import { BySend, ByStream } from "./handover.mjs";
 import { Loop } from "./loops.mjs";
-import { Packer } from "./payload.mjs";
+import { Press } from "./payload.mjs";
 import { nowNs } from "./wire.mjs";
 
-export const CHUNK = 100; // records a send, as in the client's own benchmarks and its streams' default
+const TWO_32 = 2 ** 32;
+const LOW = 0xffffffffn;
+const CHUNK = 100; // records a send, as in the client's own benchmarks and its streams' default
 const OPEN_CHUNK = 1000; // most that an open loop that is late hands over at a time
 
 export class ProduceLoop {
   #client;
   #command;
   #loop;
-  #packer;
+  #press;
   #handover;
   #partitions;
-  #partitionCount = 0;
+  #partitionCount = 0; // where the client's rule is to be applied, once it is known
   #sent = 0;
+  #spare = []; // messages of acknowledged chunks
+  #topic;
 
   constructor(client, command) {
     this.#client = client;
     this.#command = command;
-    this.#packer = new Packer(command.topic, command.record_bytes);
+    this.#topic = command.topic;
+    this.#press = new Press(this.#topic, command.record_bytes);
     this.#partitions = command.partitions?.length ? command.partitions : null;
     this.first = BigInt(command.first_value ?? 0);
   }
@@ -45,7 +50,7 @@ export class ProduceLoop {
     this.#loop = new Loop(client, this.#command);
     try {
       if (this.#partitions === null && client.keepsTurns) {
-        this.#partitionCount = await this.#countPartitions();
+        this.#countPartitions(); // is known before anything can be acknowledged
       }
       const How = client.streamOptions === null ? BySend : ByStream;
       this.#handover = new How(client, this, this.#loop);
@@ -57,16 +62,12 @@ export class ProduceLoop {
     }
   }
 
-  /** How many partitions the topic has; 0 when the cluster does not say: sends will show why. */
   async #countPartitions() {
-    const { topic } = this.#command;
     try {
-      const asked = this.#client.native.metadata({ topics: [topic] });
-      const metadata = await Promise.race([asked, this.#loop.ended]);
-      return metadata?.topics.get(topic)?.partitionsCount ?? 0;
+      const metadata = await this.#client.native.metadata({ topics: [this.#topic] });
+      this.#partitionCount = metadata.topics.get(this.#topic).partitionsCount;
     } catch (error) {
-      this.#client.reportError(error, false);
-      return 0;
+      this.#client.reportError(error, false); // sends fail for the same reason
     }
   }
 
@@ -75,7 +76,7 @@ export class ProduceLoop {
     while (!loop.over && this.#sent < loop.maxRecords) {
       const now = nowNs();
       const count = Math.min(CHUNK, loop.maxRecords - this.#sent);
-      await this.#handover.take(this.#chunk(count, now, () => now));
+      await this.#handover.take(this.#chunk(count, now));
       if (now >= loop.breatheAt) {
         await loop.breathe();
       }
@@ -92,77 +93,98 @@ export class ProduceLoop {
       const due = Math.floor(((now - began) * rate) / 1e9) + 1 - this.#sent;
       const count = Math.min(due, OPEN_CHUNK, most - this.#sent);
       if (count > 0) {
-        await this.#handover.take(this.#chunk(count, intended(this.#sent), intended), true);
+        await this.#handover.take(this.#chunk(count, intended), true);
       }
       if (now >= loop.breatheAt) {
         await loop.breathe();
       } else if (count < OPEN_CHUNK) {
-        await Promise.race([setTimeout(1), loop.ended]);
+        await setTimeout(1);
       }
     }
   }
 
-  /** Records to hand over, with what has to be known when they are acknowledged. */
-  #chunk(count, firstIntended, intended) {
-    const { topic } = this.#command;
-    const partitions = this.#partitions;
-    const messages = new Array(count);
-    const times = new Float64Array(count);
-    const places = partitions === null ? this.#turns(topic, count) : new Array(count);
-    let value = this.first + BigInt(this.#sent);
-    const small = value + BigInt(count) <= Number.MAX_SAFE_INTEGER;
-    if (small) {
-      value = Number(value);
-    }
-    const one = small ? 1 : 1n;
-    for (let index = 0; index < count; index++, value += one) {
-      const time = index === 0 ? firstIntended : intended(this.#sent + index);
-      times[index] = time;
-      if (partitions === null) {
-        messages[index] = { topic, value: this.#packer.pack(value, -1, time) };
-      } else {
-        const partition = partitions[(this.#sent + index) % partitions.length];
-        places[index] = partition;
-        messages[index] = { topic, partition, value: this.#packer.pack(value, partition, time) };
+  /**
+   * Records to hand over, with what has to be known when they are acknowledged. `intended` is the time
+   * of a record by its number, or one time for all of them. Acknowledged chunks are used again: what the
+   * process allocates should be the client's doing.
+   */
+  #chunk(count, intended) {
+    const from = this.#sent;
+    const turn = this.#partitions === null ? this.#client.takeTurns(this.#topic, count) : from;
+    const messages = (count === CHUNK && this.#spare.pop()) || this.#blanks(count);
+    const first = BigInt.asUintN(64, this.first + BigInt(from));
+    let high = Number(first >> 32n);
+    let low = Number(first & LOW);
+    for (let index = 0; index < count; index++) {
+      const time = typeof intended === "number" ? intended : intended(from + index);
+      const message = messages[index];
+      const partition = this.#partitions === null ? -1 : this.#place(from + index);
+      if (partition >= 0) {
+        message.partition = partition;
+      }
+      this.#press.stamp(message.value, high, low, partition, time);
+      if (++low === TWO_32) {
+        low = 0;
+        high = (high + 1) % TWO_32;
       }
     }
-    const first = this.first + BigInt(this.#sent);
     this.#sent += count;
-    return { messages, times, places, first, count, done: 0 };
+    return { messages, intended, from, turn, count, done: 0 };
   }
 
-  /** The partitions that the client's rule gives to its next records of a topic, or null. */
-  #turns(topic, count) {
-    const from = this.#client.takeTurns(topic, count);
-    const partitions = this.#partitionCount;
-    return partitions ? Array.from({ length: count }, (_, index) => (from + index) % partitions) : null;
+  #blanks(count) {
+    const topic = this.#topic;
+    return Array.from({ length: count }, () => ({ topic, value: this.#press.blank() }));
+  }
+
+  /** The partition of the record with this number: one of those given, or by the client's rule. */
+  #place(number) {
+    const given = this.#partitions;
+    return given === null ? number % this.#partitionCount : given[number % given.length];
   }
 
   /** The next `count` records of a chunk were acknowledged. */
   acknowledged(chunk, count, result) {
     const { meter } = this.#loop;
+    const { intended } = chunk;
     const now = nowNs();
     const end = chunk.done + count;
     meter.delivered(now, count);
-    meter.bytes += count * this.#packer.size;
-    meter.addRun(chunk.first + BigInt(chunk.done), count);
-    for (let index = chunk.done; index < end; index++) {
-      meter.latency(now - chunk.times[index]);
+    meter.bytes += count * this.#press.size;
+    meter.addRun(this.first + BigInt(chunk.from + chunk.done), count);
+    if (typeof intended === "number") {
+      meter.latency(now - intended, count);
+    } else {
+      for (let index = chunk.done; index < end; index++) {
+        meter.latency(now - intended(chunk.from + index));
+      }
     }
-    this.#count(chunk.places?.slice(chunk.done, end), count, result.offsets);
+    this.#count(chunk.turn + chunk.done, count, result.offsets);
     chunk.done = end;
+    if (end === CHUNK && chunk.count === CHUNK) {
+      this.#spare.push(chunk.messages);
+    }
   }
 
-  #count(places, count, offsets) {
-    const { topic } = this.#command;
+  /** Count acknowledged records by partition, the first of which has this number. */
+  #count(number, count, offsets) {
+    const topic = this.#topic;
     const { meter } = this.#loop;
     const named = offsets?.length ? new Set(offsets.map((each) => each.partition)) : null;
     if (named?.size === 1) {
       meter.counter(topic, offsets[0].partition).count += count;
-    } else if (places && (named === null || sameSet(named, new Set(places)))) {
-      for (const partition of places) {
-        meter.counter(topic, partition).count++;
-      }
+      return;
+    }
+    if (this.#partitions === null && this.#partitionCount === 0) {
+      return; // where they landed is not known
+    }
+    const landed = new Map();
+    for (let index = 0; index < count; index++) {
+      const partition = this.#place(number + index);
+      landed.set(partition, (landed.get(partition) ?? 0) + 1);
+    }
+    if (named === null || sameKeys(landed, named)) {
+      landed.forEach((records, partition) => (meter.counter(topic, partition).count += records));
     }
   }
 
@@ -174,6 +196,6 @@ export class ProduceLoop {
   }
 }
 
-function sameSet(one, other) {
-  return one.size === other.size && one.isSubsetOf(other);
+function sameKeys(map, set) {
+  return map.size === set.size && [...map.keys()].every((key) => set.has(key));
 }

@@ -9,7 +9,6 @@
  * A transaction of this client is made by beginTransaction(), which also initializes the producer: the
  * action `init` has nothing to call.
  */
-import { once } from "node:events";
 import { setTimeout } from "node:timers/promises";
 import { Client } from "./client.mjs";
 import { kafka } from "./library.mjs";
@@ -81,7 +80,7 @@ export class ProducerClient extends Client {
       if (packer === undefined) {
         packers.set(size, (packer = new Packer(topic, size)));
       }
-      const message = messageOf(packer.pack(value, partition ?? -1, 0), content);
+      const message = messageOf(packer.pack(value, partition ?? -1), content);
       message.topic = topic;
       if (partition === null) {
         sends.push({ at: index, messages: [message] });
@@ -135,11 +134,6 @@ export class ProducerClient extends Client {
     const before = this.#turns.get(topic) ?? 0;
     this.#turns.set(topic, before + count);
     return before;
-  }
-
-  /** Resolves when a broker's socket has room again. */
-  async room() {
-    await Promise.race([once(this.native, "client:broker:drain"), this.loop?.ended]);
   }
 
   /** Whether a close was asked for and its time is over. */

@@ -78,28 +78,26 @@ export class Reading {
     this.#wake?.();
   }
 
-  /**
-   * The next message by the stream's async iterator; undefined at the end of the stream, and when the
-   * loop was over before it came: then it stays for the next reader.
-   */
-  async next(loop) {
-    for (;;) {
-      if (this.#kept !== null) {
-        const message = this.#kept;
-        this.#kept = null;
-        return message;
-      }
-      this.#iterator ??= this.stream.iterator({ destroyOnReturn: false });
-      const mine = (this.#pending ??= this.#iterator.next());
-      const { value } = await mine;
-      if (loop.over) {
-        return undefined;
-      }
-      if (this.#pending === mine) {
-        this.#pending = null;
-        return value;
-      }
+  /** What the iterator waited for in vain for the last reader; null if nothing. */
+  takeKept() {
+    const message = this.#kept;
+    this.#kept = null;
+    return message;
+  }
+
+  /** What the stream's async iterator gives next: the promise itself, which costs nothing more. */
+  next() {
+    this.#iterator ??= this.stream.iterator({ destroyOnReturn: false });
+    return (this.#pending ??= this.#iterator.next());
+  }
+
+  /** Take what a promise of `next` gave; false where another reader has it already. */
+  accept(next) {
+    if (this.#pending !== next) {
+      return false;
     }
+    this.#pending = null;
+    return true;
   }
 
   /** Keep what the iterator still waits for, once it comes. */

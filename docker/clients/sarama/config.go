@@ -63,6 +63,11 @@ var assignors = map[string]string{
 	"cooperative-sticky": "NewBalanceStrategyCooperativeSticky",
 }
 
+// needed is what the driver switches on: it reads what sarama returns.
+var needed = []string{
+	"Producer.Return.Successes", "Producer.Return.Errors", "Consumer.Return.Errors",
+}
+
 // configure reads the configuration of an open.
 func configure(role string, c *kit.Command) (*settings, error) {
 	s := &settings{Config: sarama.NewConfig(), batch: batchDefault}
@@ -87,6 +92,9 @@ func configure(role string, c *kit.Command) (*settings, error) {
 		return nil, err
 	}
 	for _, path := range slices.Sorted(maps.Keys(options)) {
+		if slices.Contains(needed, path) && string(options[path]) != "true" {
+			return nil, kit.Refusef("option '%s': the driver needs what sarama returns", path)
+		}
 		if err := set(s.Config, path, options[path]); err != nil {
 			return nil, err
 		}
@@ -120,7 +128,10 @@ func milliseconds(raw json.RawMessage) json.RawMessage {
 // consuming translates what is not one field.
 func (s *settings) consuming(key string, raw json.RawMessage) error {
 	if key == "max_poll_records" {
-		return json.Unmarshal(raw, &s.batch)
+		if err := json.Unmarshal(raw, &s.batch); err != nil || s.batch < 1 {
+			return kit.Refusef("expected at least 1, found %s", raw)
+		}
+		return nil
 	}
 	var word string
 	if err := json.Unmarshal(raw, &word); err != nil {
@@ -153,7 +164,7 @@ func (s *settings) grouping(key, word string) error {
 			return nil
 		}
 	}
-	return kit.Refusef("this version of sarama has no '%s' of it for a consumer", word)
+	return kit.Refusef("this version of sarama has no '%s' here", word)
 }
 
 // imply sets what sarama wants beside a portable key; options may change it again.

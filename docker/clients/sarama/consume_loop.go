@@ -24,6 +24,9 @@ type consumeLoop struct {
 
 const pollTime = 100 * time.Millisecond // how long the poll style waits at a time
 
+// together is how many records of a stream share a time when they were all there: a few µs.
+const together = 16
+
 func (c *consumer) consume(command *kit.Command) (kit.Fields, error) {
 	loop, spec, err := c.session.Consume(command, "poll", "batch", "stream")
 	if err != nil {
@@ -62,7 +65,10 @@ func (l *consumeLoop) take(f *feed, message *sarama.ConsumerMessage) bool {
 		f.lane, f.laneOf = l.loop.Lane(f.place.Topic, f.place.Partition), l
 	}
 	if l.spec.Style == "stream" {
-		if !f.lane.Consumed(kit.Now(), message.Offset, message.Value) {
+		if f.burst%together == 0 || l.spec.Work > 0 || l.spec.Commit == "sync" {
+			f.nowNs = kit.Now()
+		}
+		if !f.lane.Consumed(f.nowNs, message.Offset, message.Value) {
 			return false
 		}
 		l.loop.Work(l.spec, 1)

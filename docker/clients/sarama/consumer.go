@@ -112,7 +112,7 @@ func (c *consumer) poll(command *kit.Command) (kit.Fields, error) {
 	if err := command.Into("timeout_ms", &timeoutMs); err != nil {
 		return nil, err
 	}
-	taken := c.receive(min(most, c.settings.batch), time.Duration(timeoutMs*1e6))
+	taken := c.receive(max(1, min(most, c.settings.batch)), time.Duration(timeoutMs*1e6))
 	command.After(func() { c.processed(taken) })
 	var rows kit.Rows
 	for _, part := range taken.parts {

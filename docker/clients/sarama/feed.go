@@ -15,8 +15,10 @@ import (
 // and holds it until a poll wants some; then it adds what is in the channel by now and waits until
 // the program (the lab) has them, as a handler that processes what it was given. So nothing is
 // fetched ahead beyond what sarama does by itself and this one record, and a partition is not let
-// go while its records are being processed. A loop of style stream or batch works on that
-// goroutine itself.
+// go while its records are being processed. (In a cooperative group sarama tells a handler only by
+// closing the channel that a partition is to go: one that holds a record learns it at the next
+// poll, like a program that is busy.) A loop of style stream or batch works on that goroutine
+// itself.
 
 // feed is one partition that delivers.
 type feed struct {
@@ -25,8 +27,10 @@ type feed struct {
 	gone     <-chan struct{} // the session or the assignment that it belongs to is over
 	offsets  offsets         // nil without a group
 	holds    atomic.Bool     // a record in the hand
+	burst    int             // records that came without waiting for one
 	lane     *kit.Lane       // of a running loop; the feed's goroutine has it
 	laneOf   *consumeLoop
+	nowNs    int64
 }
 
 // mode is what becomes of records.
@@ -67,14 +71,27 @@ func (c *consumer) flow(f *feed) {
 		}
 	}()
 	for {
-		select {
-		case message, open := <-f.messages:
-			if !open || !c.give(f, message) {
-				return
-			}
-		case <-f.gone:
+		message, open, more := f.receive()
+		if !more || !open || !c.give(f, message) {
 			return
 		}
+	}
+}
+
+// receive waits for the next record; more is false when the feed is over.
+func (f *feed) receive() (message *sarama.ConsumerMessage, open, more bool) {
+	select {
+	case message, open = <-f.messages: // cheaper than to wait for two things
+		f.burst++
+		return message, open, true
+	default:
+	}
+	f.burst = 0
+	select {
+	case message, open = <-f.messages:
+		return message, open, true
+	case <-f.gone:
+		return nil, false, false
 	}
 }
 

@@ -108,8 +108,10 @@ func describe(err error) kit.Error {
 	if errors.As(err, &answer) {
 		described.Name = kit.ProtocolError(int16(answer))
 	}
-	code := codeOf(err)
-	described.Code = &code
+	if !errors.Is(err, errClosing) && !errors.Is(err, errUnseen) { // else it is the driver's own
+		code := codeOf(err)
+		described.Code = &code
+	}
 	var state *stateError
 	if errors.As(err, &state) {
 		described.Fatal = state.state&sarama.ProducerTxnFlagFatalError != 0

@@ -11,8 +11,8 @@ func place(own sarama.PartitionerConstructor) sarama.PartitionerConstructor {
 type placing struct{ sarama.Partitioner }
 
 func given(message *sarama.ProducerMessage) bool {
-	by, is := message.Metadata.(sender)
-	return is && by.placed()
+	record, is := message.Metadata.(*handed)
+	return is && record.placed
 }
 
 func (p placing) Partition(message *sarama.ProducerMessage, partitions int32) (int32, error) {

@@ -2,11 +2,8 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"strconv"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/IBM/sarama"
 	"kafkalab/driver/kit"
@@ -19,22 +16,44 @@ type producer struct {
 	calls
 	native   sarama.AsyncProducer
 	registry registry
-	held     atomic.Int64  // handed over and not yet reported
+	traffic  traffic
 	closing  sync.Once     // AsyncClose
 	reported chan struct{} // closed when sarama has closed both channels
 	mu       sync.Mutex    // native while an interrupted open goes on
 	closed   bool
 }
 
-// sender handed over a record and wants to know what became of it.
+// traffic counts records on both sides of sarama, each side on a cache line of its own.
+type traffic struct {
+	handed atomic.Int64
+	_      [56]byte
+	done   atomic.Int64
+	target atomic.Int64  // of done, when somebody waits for it
+	idle   chan struct{} // gets a token when it is reached; holds one
+}
+
+// handed is a record on its way through sarama.
+type handed struct {
+	sarama.ProducerMessage
+	by     sender
+	placed bool // its partition was given
+	index  int  // in a send
+	paced  kit.Paced
+}
+
+// sender wants to know what became of its records.
 type sender interface {
-	acked(*sarama.ProducerMessage)
-	failed(*sarama.ProducerMessage, error)
-	placed() bool // the record's partition was given
+	acked(*handed)
+	failed(*handed, error)
 }
 
 func newProducer(session *kit.Session) kit.Client {
-	return &producer{session: session, calls: calls{session: session}, registry: newRegistry()}
+	return &producer{
+		session:  session,
+		calls:    calls{session: session},
+		registry: newRegistry(),
+		traffic:  traffic{idle: make(chan struct{}, 1)},
+	}
 }
 
 func (p *producer) Do(c *kit.Command) (kit.Fields, error) {
@@ -55,9 +74,6 @@ func (p *producer) open(c *kit.Command) error {
 	s, err := configure("producer", c)
 	if err != nil {
 		return err
-	}
-	if !s.Producer.Return.Errors {
-		return kit.Refusef("option 'Producer.Return.Errors': the driver needs what it returns")
 	}
 	s.Producer.Return.Successes = true
 	s.Producer.Partitioner = place(s.Producer.Partitioner)
@@ -85,26 +101,57 @@ func (p *producer) report() {
 	go func() {
 		defer close(errors)
 		for failure := range p.native.Errors() {
-			p.held.Add(-1)
-			failure.Msg.Metadata.(sender).failed(failure.Msg, failure.Err)
+			record := failure.Msg.Metadata.(*handed)
+			record.by.failed(record, failure.Err)
+			p.traffic.report()
 		}
 	}()
 	for message := range p.native.Successes() {
-		p.held.Add(-1)
-		message.Metadata.(sender).acked(message)
+		record := message.Metadata.(*handed)
+		record.by.acked(record)
+		p.traffic.report()
 	}
 	<-errors
 	close(p.reported)
 }
 
+func (t *traffic) report() {
+	if t.done.Add(1) == t.target.Load() {
+		select {
+		case t.idle <- struct{}{}:
+		default: // a token is there
+		}
+	}
+}
+
+// settle waits until all that was handed over is reported; false when stop comes before.
+func (t *traffic) settle(stop <-chan struct{}) bool {
+	all := t.handed.Load()
+	t.target.Store(all)
+	for t.done.Load() < all {
+		select {
+		case <-t.idle:
+		case <-stop:
+			return false
+		}
+	}
+	return true
+}
+
 // hand gives a record to sarama; false when the context ends before there is room.
-func (p *producer) hand(ctx context.Context, message *sarama.ProducerMessage) bool {
-	p.held.Add(1)
+func (p *producer) hand(ctx context.Context, record *handed) bool {
+	record.Metadata = record
+	p.traffic.handed.Add(1)
 	select {
-	case p.native.Input() <- message:
+	case p.native.Input() <- &record.ProducerMessage: // cheaper than to wait for two things
+		return true
+	default:
+	}
+	select {
+	case p.native.Input() <- &record.ProducerMessage:
 		return true
 	case <-ctx.Done():
-		p.held.Add(-1)
+		p.traffic.handed.Add(-1)
 		return false
 	}
 }
@@ -129,166 +176,10 @@ func (p *producer) Close() error {
 }
 
 func (p *producer) Observe() kit.Observed {
-	held := p.held.Load()
+	held := p.traffic.handed.Load() - p.traffic.done.Load()
 	return kit.Observed{
 		BufferedRecords: &held,
 		ReceivedBytes:   p.registry.count(received),
 		SentBytes:       p.registry.count(sent),
 	}
-}
-
-// batch are the records of one send command.
-type batch struct {
-	mu      sync.Mutex
-	results []result
-	waiting int
-	done    chan struct{}
-}
-
-type result struct {
-	outcome   kit.Outcome // "" until it is known
-	partition int32       // −1 where it is not known
-	offset    int64       // −1 where the client does not say it
-	err       error
-}
-
-func newBatch(size int) *batch {
-	return &batch{results: make([]result, size), waiting: size, done: make(chan struct{})}
-}
-
-// sentRecord is one record of a batch.
-type sentRecord struct {
-	batch *batch
-	index int
-	given bool
-}
-
-func (s *sentRecord) placed() bool { return s.given }
-
-func (s *sentRecord) acked(message *sarama.ProducerMessage) {
-	s.batch.end(s.index, result{kit.OK, message.Partition, message.Offset, nil})
-}
-
-func (s *sentRecord) failed(message *sarama.ProducerMessage, err error) {
-	partition := int32(-1)
-	if s.given {
-		partition = message.Partition
-	}
-	s.batch.end(s.index, result{outcomeOfSend(err), partition, -1, err})
-}
-
-func (b *batch) end(index int, with result) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.results[index].outcome != "" {
-		return // it was given up
-	}
-	b.results[index] = with
-	if b.waiting--; b.waiting == 0 {
-		close(b.done)
-	}
-}
-
-func (p *producer) send(c *kit.Command) (kit.Fields, error) {
-	topic, err := c.Text("topic")
-	if err != nil {
-		return nil, err
-	}
-	records, err := c.Records()
-	if err != nil {
-		return nil, err
-	}
-	b := newBatch(len(records))
-	if len(records) == 0 {
-		return b.completion()
-	}
-	crc := kit.TopicCRC(topic)
-	for index := range records {
-		message := native(topic, &records[index], crc)
-		message.Metadata = &sentRecord{b, index, records[index].Partition != nil}
-		if !p.hand(p.session.Context(), message) {
-			b.end(index, result{kit.Fail, -1, -1, errClosing}) // sarama has not seen it
-		}
-	}
-	select {
-	case <-b.done:
-		return b.completion()
-	case <-p.session.Context().Done():
-	}
-	p.asyncClose()
-	select {
-	case <-b.done:
-	case <-p.reported:
-	case <-time.After(time.Until(p.session.CloseBy())):
-	}
-	return b.completion()
-}
-
-// native is a record as sarama takes it. Its offset is −1 until sarama says another.
-func native(topic string, record *kit.Record, crc uint32) *sarama.ProducerMessage {
-	content := record.Message(crc)
-	message := &sarama.ProducerMessage{Topic: topic, Offset: -1}
-	if record.Partition != nil {
-		message.Partition = *record.Partition
-	}
-	if content.Key != nil {
-		message.Key = sarama.ByteEncoder(content.Key)
-	}
-	if content.Value != nil {
-		message.Value = sarama.ByteEncoder(content.Value)
-	}
-	for _, header := range content.Headers {
-		message.Headers = append(
-			message.Headers, sarama.RecordHeader{Key: []byte(header.Name), Value: header.Value})
-	}
-	return message
-}
-
-// completion gives the results in the contract's form; what was not reported is unknown.
-func (b *batch) completion() (kit.Fields, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	rows := []byte("[")
-	counts := map[kit.Outcome]int{}
-	var first error
-	for index := range b.results {
-		each := &b.results[index]
-		if each.outcome == "" {
-			*each = result{kit.Info, -1, -1, errClosing}
-		}
-		counts[each.outcome]++
-		if first == nil {
-			first = each.err
-		}
-		if index > 0 {
-			rows = append(rows, ',')
-		}
-		rows = each.append(rows)
-	}
-	fields := kit.Fields{"results": kit.JSON(append(rows, ']'))}
-	switch len(b.results) {
-	case counts[kit.OK]:
-		return fields, nil
-	case counts[kit.Fail]:
-		return nil, &kit.Ended{Outcome: kit.Fail, Err: first, Fields: fields}
-	}
-	return nil, &kit.Ended{Outcome: kit.Info, Err: first, Fields: fields}
-}
-
-func (r *result) append(rows []byte) []byte {
-	rows = append(rows, '[', '"')
-	rows = append(rows, r.outcome...)
-	rows = append(rows, '"', ',')
-	for _, number := range []int64{int64(r.partition), r.offset} {
-		if number < 0 {
-			rows = append(rows, "null,"...)
-		} else {
-			rows = append(strconv.AppendInt(rows, number, 10), ',')
-		}
-	}
-	if r.err == nil {
-		return append(rows, "null]"...)
-	}
-	encoded, _ := json.Marshal(describe(r.err)) // strings and truths always encode
-	return append(append(rows, encoded...), ']')
 }

@@ -116,9 +116,9 @@ class Driver:
         """The `hello` event."""
         return self._hello.result(0)
 
-    def last_lines(self) -> str:
+    def last_lines(self, count: int = 5) -> str:
         """The last lines of its stderr."""
-        return self._stderr.last_lines()
+        return self._stderr.last_lines(count)
 
     def alive(self) -> bool:
         """Whether the process runs and has kept to the contract so far."""

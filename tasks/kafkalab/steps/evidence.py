@@ -139,5 +139,5 @@ def crashes(drivers: Iterable[Driver]) -> Iterable[ClaimVerdict]:
         if code is None or code in _FROM_OUTSIDE:
             continue
         summary = f"driver process {driver.name} ended by itself with exit code {code}"
-        found = {"driver": driver.name, "exit_code": code, "stderr": driver.last_lines()}
+        found = {"driver": driver.name, "exit_code": code, "stderr": driver.last_lines(40)}
         yield ClaimVerdict("crash", Outcome.FAIL, 1, summary, (found,))

@@ -43,6 +43,7 @@ class Load:
     producers: int
     consumers: int
     poll_records: int  # most records that one poll may return
+    batch_bytes_max: int = 1_048_588  # the topic's max.message.bytes: largest batch it takes
 
     def __post_init__(self) -> None:
         for name, least in (("records", 1), ("record_bytes", 32), ("partitions", 1)):
@@ -53,7 +54,8 @@ class Load:
 def drive(lab: Lab, load: Load) -> Driven:
     """Produce and consume at once, drain, close."""
     several = len(lab.subjects)
-    topic = lab.topic("roundtrip", max(load.partitions, several))
+    limit = {"max.message.bytes": str(load.batch_bytes_max)}
+    topic = lab.topic("roundtrip", max(load.partitions, several), limit)
     drivers = [lab.driver(f"d{i}", subject) for i, subject in enumerate(lab.subjects)]
     producers = _clients(lab, drivers, "p", load.producers)
     consumers = _clients(lab, drivers, "c", load.consumers)

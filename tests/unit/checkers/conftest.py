@@ -37,6 +37,7 @@ CONTENTS = {
     "plain": {"key": None, "value": "payload", "headers": []},
     "null": {"key": "payload", "value": None},
     "empty": {"key": "payload", "value": ""},
+    "nokey": {"key": ""},
     "key": {"key": "k"},
     "header": {"headers": [["a", "1"]]},
     "header2": {"headers": [["a", "2"]]},
