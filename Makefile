@@ -1,6 +1,6 @@
 # Everything here works on a machine that has Python >= 3.11 and make; nothing else has to be installed by hand.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint up down doctor images docker-daemon test-docker test-defects test-known test-clients test-slow lock clean
+.PHONY: help setup run test lint up down doctor images docker-daemon test-docker test-defects test-known test-clients test-slow bench-drivers lock clean
 
 # Importing from bytecode halves the start of every step.
 export PYTHONDONTWRITEBYTECODE =
@@ -69,6 +69,9 @@ test-clients: setup  ## the contract suite: every client on the oldest, pinned a
 
 test-slow: setup  ## everything that is too slow or too wide for `test`
 	@$(BIN)/pytest -m slow $(ARGS)
+
+bench-drivers: setup  ## what drivers cost against their bare clients; minutes each (ARGS="--client NAME@VERSION --write")
+	@$(BIN)/python tests/bench/bench_drivers.py $(ARGS)
 
 lock: $(STAMP)  ## resolve requirements.lock again
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --group dev --generate-hashes \
