@@ -58,8 +58,10 @@ export class AdminRole extends Client {
 
   /** What the group's coordinator has. */
   async op_group_offsets({ group, partitions }) {
-    const topics = byTopic(partitions).map(([name, partitionIndexes]) => ({ name, partitionIndexes }));
-    const found = await this.native.listConsumerGroupOffsets({ groups: [{ groupId: group, topics }] });
+    const wanted = byTopic(partitions);
+    const topics = wanted.map(([name, partitionIndexes]) => ({ name, partitionIndexes }));
+    const groups = [{ groupId: group, topics }];
+    const found = await this.native.listConsumerGroupOffsets({ groups });
     return {
       offsets: found.flatMap((each) =>
         each.topics.flatMap(({ name, partitions: rows }) =>

@@ -1,12 +1,13 @@
 /**
  * CRC-32 where it is paid once a record.
  *
- * `crc32` of a short buffer: a call into zlib costs more than the work (157 ns for 100 bytes, measured),
- * so up to SHORT bytes are worked off here, eight at a time ("slicing by 8").
+ * `crc32` of a short buffer: a call into zlib costs more than the work (157 ns for 100 bytes,
+ * measured), so up to SHORT bytes are worked off here, eight at a time ("slicing by 8").
  *
- * `Stamps`: payloads of a loop differ only in a few bytes of their header. A CRC is linear: changing a
- * byte of a message changes its CRC by a value that depends on the change and its place alone. With
- * these in a table a payload's checksum costs one look-up a changed byte, however long the payload.
+ * `Stamps`: payloads of a loop differ only in a few bytes of their header. A CRC is linear:
+ * changing a byte of a message changes its CRC by a value that depends on the change and its place
+ * alone. With these in a table a payload's checksum costs one look-up a changed byte, however long
+ * the payload.
  */
 import { crc32 as native } from "node:zlib";
 
@@ -54,7 +55,7 @@ export function crc32(data) {
   return ~crc >>> 0;
 }
 
-/** Checksums of copies of a template that differ from it in bytes `from` to `to`, where it has zeros. */
+/** Checksums of copies of a template that differ in bytes `from` to `to`, where it has zeros. */
 export class Stamps {
   #base;
   #table;

@@ -1,11 +1,11 @@
 /**
  * One client inside the driver: runs its commands in order, one at a time.
  *
- * `close` is the exception: it takes effect as soon as it is read. Waits of the driver's own (a poll, a
- * loop) end at once. An operation that waits for the client is ended by the client itself: its close is
- * called beside it, which this client allows, and the operation then ends with what the client says. An
- * operation that has not ended 100 ms after the close is `info`. A close that the client never finishes
- * is never answered: that is for the lab to see.
+ * `close` is the exception: it takes effect as soon as it is read. Waits of the driver's own (a
+ * poll, a loop) end at once. An operation that waits for the client is ended by the client itself:
+ * its close is called beside it, which this client allows, and the operation then ends with what
+ * the client says. An operation that has not ended 100 ms after the close is `info`. A close that
+ * the client never finishes is never answered: that is for the lab to see.
  */
 import { Connections } from "./connections.mjs";
 import { commandOutcome, describe, Outcome, Refused } from "./outcomes.mjs";

@@ -1,8 +1,8 @@
 /**
  * The connections of one client: bytes in and out, and those that fail.
  *
- * The client tells of each connection that it opens and closes, those of its streams included, and each
- * shows its socket, which counts its own bytes.
+ * The client tells of each connection that it opens and closes, those of its streams included, and
+ * each shows its socket, which counts its own bytes.
  */
 export class Connections {
   #open = new Set();

@@ -1,14 +1,15 @@
 /**
  * The consume loop: takes records as a program of this client does, and looks at every one of them.
  *
- *   poll       a paused stream: `read()` until it has none or a delivery is full, then work on those
+ *   poll       a paused stream: `read()` until it has none or a delivery is full, then work on
+ *              those
  *   stream     `for await`, written out, because it has to be told to end also while it waits
  *   pipeline   `pipeline()` into a Writable that takes one record at a time
  *
  * In a stream or pipeline a delivery is one record. This client delivers no batches, so there is no
- * style `batch`. Work is busy time, and after it the event loop gets a turn, as after any asynchronous
- * step of a program: without it nothing could be fetched meanwhile and a slow consumer would not press
- * back on anything.
+ * style `batch`. Work is busy time, and after it the event loop gets a turn, as after any
+ * asynchronous step of a program: without it nothing could be fetched meanwhile and a slow consumer
+ * would not press back on anything.
  */
 import { Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";

@@ -1,12 +1,13 @@
 /**
  * The consumer role: streams, polls, commits, and what the group does to it.
  *
- * `subscribe` and `assign` make a stream with `consume()`, which resolves when the client has joined its
- * group. In a group it starts from the committed offsets (mode "committed"), which is what a group is
- * for; this client's own default, "latest", ignores them, and can be had as the option `mode`.
+ * `subscribe` and `assign` make a stream with `consume()`, which resolves when the client has
+ * joined its group. In a group it starts from the committed offsets (mode "committed"), which is
+ * what a group is for; this client's own default, "latest", ignores them, and can be had as the
+ * option `mode`.
  *
- * The client pauses a stream as a whole and moves no position of one that runs: `pause`, `resume` and
- * `seek` are refused, and their capabilities are not declared.
+ * The client pauses a stream as a whole and moves no position of one that runs: `pause`, `resume`
+ * and `seek` are refused, and their capabilities are not declared.
  *
  * A commit without offsets is what a program of this client does: each last delivered message's own
  * `commit()`. Where the client commits by itself those do nothing, so `commit()` of the consumer is
@@ -192,18 +193,22 @@ export class ConsumerClient extends Client {
   }
 
   /**
-   * The client shows the next offset that it will fetch. With nothing in its buffer that is the next
-   * that it delivers; else that is not known, and what a program knows is the last that it was given.
+   * The client shows the next offset that it will fetch. With nothing in its buffer that is the
+   * next that it delivers; else that is not known, and what a program knows is the last that it was
+   * given.
    */
   async op_position({ partitions }) {
     const { stream, buffered } = await this.reading();
     const owned = (topic, partition) =>
-      this.native.assignments?.some((each) => each.topic === topic && each.partitions.includes(partition));
+      this.native.assignments
+        ?.find((each) => each.topic === topic)
+        ?.partitions.includes(partition);
     const next = ([topic, partition]) => {
       const delivered = this.positions.find(topic, partition);
       const fetched = stream.offsetsToFetch.get(`${topic}:${partition}`);
       const known = buffered === 0 ? fetched : delivered && delivered.offset + 1n;
-      return [topic, partition, integer(owned(topic, partition) ? (known ?? NO_OFFSET) : NO_OFFSET)];
+      const shown = owned(topic, partition) ? known : undefined;
+      return [topic, partition, integer(shown ?? NO_OFFSET)];
     };
     return { offsets: partitions.map(next) };
   }
@@ -231,8 +236,8 @@ export class ConsumerClient extends Client {
   }
 
   /**
-   * The stream first, then the consumer, as the client's documentation has it: `close(true)` alone ends the
-   * streams without waiting for what they have to commit (seen with 2.12.1).
+   * The stream first, then the consumer, as the client's documentation has it: `close(true)` alone
+   * ends the streams without waiting for what they have to commit (seen with 2.12.1).
    */
   async closeNative() {
     try {

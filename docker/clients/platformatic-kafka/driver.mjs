@@ -1,9 +1,10 @@
 /**
  * The driver of @platformatic/kafka: obeys docs/driver-contract.md on stdin and stdout.
  *
- * All is one thread, as in any program of this client. What reads commands never waits for a client;
- * each client runs its own in order (client.mjs). An error that the client throws where nothing of this
- * driver is on the stack is not caught: it ends the process, as it would end a user's.
+ * All is one thread, as in any program of this client. What reads commands never waits for a
+ * client; each client runs its own in order (client.mjs). An error that the client throws where
+ * nothing of this driver is on the stack is not caught: it ends the process, as it would end a
+ * user's.
  */
 import { Wire, integer, parse } from "./wire.mjs"; // first: it takes stdout
 import { AdminRole } from "./admin.mjs";
@@ -158,7 +159,7 @@ function base({ id, op, client }) {
   return { id: typeof id === "bigint" ? integer(id) : id, op: op ?? null, client: client ?? null };
 }
 
-/** The wall clock. What the process has counted since its start may drift; Date says by how much. */
+/** The wall clock. What the process counted since its start may drift; Date says by how much. */
 function wallNs() {
   const ms = Date.now();
   const counted = performance.timeOrigin + performance.now() - ms;

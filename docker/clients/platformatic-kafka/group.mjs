@@ -4,18 +4,20 @@
  * The client has no callbacks for assignments: it says that it joined, left, or that the group
  * rebalances, and its `assignments` hold what it fetches from. So this compares them:
  *
- *   eager protocols      each join gives everything anew, from the committed offsets on; so all that was
- *                        held is reported as revoked, and what is held now as assigned. What the client
- *                        delivers between the group's call and its join it delivers as the old owner.
- *   cooperative, KIP-848 only the difference is reported. The client tells of no change as it happens:
- *                        it is seen at its next heartbeat, which follows at once.
+ *   eager protocols      each join gives everything anew, from the committed offsets on; so all
+ *                        that was held is reported as revoked, and what is held now as assigned.
+ *                        What the client delivers between the group's call and its join it delivers
+ *                        as the old owner.
+ *   cooperative, KIP-848 only the difference is reported. The client tells of no change as it
+ *                        happens: it is seen at its next heartbeat, which follows at once.
  *
  * `lost` instead of `revoked` is what a member held that the group has put out: the client is given
  * another member id, or its heartbeat is answered with one of FENCED.
  *
- * `assign` has no equal in this client, which consumes in groups only. Its `assignments` are public and
- * are what its streams fetch from, so a consumer that is assigned joins its group and then has them set
- * to what was asked for, after each join. Such a consumer reports no events, as with any client.
+ * `assign` has no equal in this client, which consumes in groups only. Its `assignments` are public
+ * and are what its streams fetch from, so a consumer that is assigned joins its group and then has
+ * them set to what was asked for, after each join. Such a consumer reports no events, as with any
+ * client.
  */
 const FENCED = new Set(["FENCED_MEMBER_EPOCH", "UNKNOWN_MEMBER_ID", "FENCED_INSTANCE_ID"]);
 
@@ -30,7 +32,7 @@ export class Group {
   #member = null;
   #fenced = false;
 
-  /** @param client reports events @param native a Consumer @param {boolean} incremental see above */
+  /** @param client reports events @param native a Consumer @param incremental see above */
   constructor(client, native, incremental) {
     this.#client = client;
     this.#native = native;

@@ -1,13 +1,15 @@
 /**
  * How a produce loop hands records to the client. Both ways are the client's own.
  *
- * BySend    `send()` with many messages, which is one request to each broker concerned. It is what the
- *           client's documentation and benchmarks do for throughput, and the default here. A closed loop
- *           keeps as many sends running as the client keeps requests in flight on a connection.
+ * BySend    `send()` with many messages, which is one request to each broker concerned. It is what
+ *           the client's documentation and benchmarks do for throughput, and the default here. A
+ *           closed loop keeps as many sends running as the client keeps requests in flight on a
+ *           connection.
  * ByStream  `asStream()`, a Writable that collects records for a time (`batchTime`, the portable
- *           `linger_ms`) and has a bounded buffer. It sends one batch at a time, so it is slower, and it
- *           is used only where one of its options was given. It reports batches, in the order of writing,
- *           and one error destroys it with all that it holds; the loop then goes on with a new one.
+ *           `linger_ms`) and has a bounded buffer. It sends one batch at a time, so it is slower,
+ *           and it is used only where one of its options was given. It reports batches, in the
+ *           order of writing, and one error destroys it with all that it holds; the loop then goes
+ *           on with a new one.
  *
  * With `acks` 0 the client answers as soon as the bytes are with the socket, and names nodes whose
  * socket has no room (where its option `handleBackPressure` is set): a loop then waits for

@@ -1,9 +1,9 @@
 /**
  * The client that was loaded, and what this version of it can do.
  *
- * One driver serves every version of the line, so it never asks for a version number: it looks for the
- * method, the option in the client's own schema, or the constant. The version that `hello` reports is
- * read from the package whose code was loaded, whatever was asked for.
+ * One driver serves every version of the line, so it never asks for a version number: it looks for
+ * the method, the option in the client's own schema, or the constant. The version that `hello`
+ * reports is read from the package whose code was loaded, whatever was asked for.
  */
 import * as kafka from "@platformatic/kafka";
 import { existsSync, readFileSync } from "node:fs";
@@ -26,7 +26,12 @@ const HAS_TRANSACTIONS = "beginTransaction" in kafka.Producer.prototype;
 export const ASSIGNORS = {
   roundrobin: { name: "roundrobin", version: 1 },
   ...(kafka.COOPERATIVE_STICKY_ASSIGNOR
-    ? { "cooperative-sticky": { name: "cooperative-sticky", version: kafka.CONSUMER_PROTOCOL_HIGHEST_VERSION } }
+    ? {
+        "cooperative-sticky": {
+          name: kafka.COOPERATIVE_STICKY_ASSIGNOR,
+          version: kafka.CONSUMER_PROTOCOL_HIGHEST_VERSION,
+        },
+      }
     : {}),
 };
 

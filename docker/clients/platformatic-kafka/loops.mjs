@@ -1,10 +1,11 @@
 /**
  * What both loops share: when they end, the sample that they report once a second, and breathing.
  *
- * Where records wait in the client's buffer a loop over them never leaves the microtask queue: no timer
- * fires, no command is read, no heartbeat is sent. That is what such a program does, but this process
- * also has to answer the lab. So a loop lets the event loop turn where it has not for 100 ms, the bound
- * that the contract sets, and not more often; `scheduler_delay_ms_max` shows what that does.
+ * Where records wait in the client's buffer a loop over them never leaves the microtask queue: no
+ * timer fires, no command is read, no heartbeat is sent. That is what such a program does, but this
+ * process also has to answer the lab. So a loop lets the event loop turn where it has not for 100
+ * ms, the bound that the contract sets, and not more often; `scheduler_delay_ms_max` shows what
+ * that does.
  */
 import { setImmediate } from "node:timers/promises";
 import { Meter } from "./meter.mjs";

@@ -2,8 +2,9 @@
  * What a loop counts: one interval and the whole, in the contract's words.
  *
  * Counting must not slow down what is counted. A latency costs one increment in a flat array whose
- * buckets are those of an HdrHistogram with three digits; once an interval they go into the real one.
- * Sums of 64-bit values are kept in two halves, as plain numbers, and put together once an interval.
+ * buckets are those of an HdrHistogram with three digits; once an interval they go into the real
+ * one. Sums of 64-bit values are kept in two halves, as plain numbers, and put together once an
+ * interval.
  */
 import * as hdr from "hdr-histogram-js";
 import { integer, nowNs } from "./wire.mjs";

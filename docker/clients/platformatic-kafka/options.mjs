@@ -1,19 +1,23 @@
 /**
  * The contract's portable configuration and the client's own options, as this client takes them.
  *
- * Options go to the constructor under their own names; those that only streams take go to `consume()`
- * or `asStream()`. The client ignores names that it does not know (its schemas allow them), so names are
- * looked up in those schemas and an unknown one is refused. What stands in a constructor is what the
- * client makes of it: `acks` there, for one, is ignored by its send().
+ * Options go to the constructor under their own names; those that only streams take go to
+ * `consume()` or `asStream()`. The client ignores names that it does not know (its schemas allow
+ * them), so names are looked up in those schemas and an unknown one is refused. What stands in a
+ * constructor is what the client makes of it: `acks` there, for one, is ignored by its send().
  *
  * Options that are functions take one of these names; each leaves what passes through it as it is:
- *   beforeDeserialization, beforeSerialization   "sync": calls back at once · "async": gives a promise
- *   partitioner                                  "default" · "compatibility": the client's own · "first"
- *   partitionAssigner                            "roundrobin" · "cooperative-sticky": the client's own
+ *   beforeDeserialization, beforeSerialization   "sync": calls back at once · "async": gives a
+ *                                                promise
+ *   partitioner                                  "default" · "compatibility": the client's own ·
+ *                                                "first"
+ *   partitionAssigner                            "roundrobin" · "cooperative-sticky": the client's
+ *                                                own
  *   serializers, deserializers                   "identity": bytes as they are
  *   onCorruptedMessage                           "fail" · "skip"
  *   onDeserializationError                       "fail" · "skip" · "continue"
- *   retryDelay                                   "second": 1,000 ms (a number goes through as it is)
+ *   retryDelay                                   "second": 1,000 ms (a number goes through as it
+ *                                                is)
  */
 import { randomUUID } from "node:crypto";
 import { ASSIGNORS, HAS_STREAMS, kafka, OPTION_NAMES, PACKAGE, VERSION } from "./library.mjs";
@@ -75,7 +79,8 @@ const STREAMED_RECORDS = 1000; // ten of a stream's own batches
 const FALLBACK = { earliest: "earliest", latest: "latest", none: "fail" };
 
 function noSetting(key, role) {
-  return new Refused(`config key '${key}': ${PACKAGE} ${VERSION} has no such setting for a ${role}`);
+  const lacking = `${PACKAGE} ${VERSION} has no such setting for a ${role}`;
+  return new Refused(`config key '${key}': ${lacking}`);
 }
 
 function base(command) {
@@ -125,7 +130,7 @@ function valueOf(name, given) {
   return functions[given];
 }
 
-/** For a producer: {native, stream: options of asStream() or null, acks: of each send or undefined}. */
+/** For a producer: {native, stream: options of asStream() or null, acks: of each send}. */
 export function producerOptions(command) {
   const { acks, linger_ms: linger, queue_max_records: queue, ...rest } = command.config ?? {};
   const known = OPTION_NAMES.base.union(OPTION_NAMES.producer);
@@ -134,8 +139,8 @@ export function producerOptions(command) {
     native.idempotent ??= true; // the client has transactions for such producers only
   }
   const own = passed(command, known, OPTION_NAMES.produceStream);
-  // send() does not linger: only a stream collects records for a time, and only a stream is a queue.
-  // By itself a stream holds 16 records, less than a batch, and each batch then waits for its time.
+  // send() does not linger: only a stream collects records for a time, and only a stream is a
+  // queue. By itself a stream holds 16 records, less than a batch, which then waits for its time.
   const stream = {
     ...(linger ? { batchTime: linger, highWaterMark: STREAMED_RECORDS } : {}),
     ...(queue === undefined ? {} : { highWaterMark: queue }),
@@ -153,9 +158,9 @@ export function producerOptions(command) {
 }
 
 /**
- * For a consumer: {native, stream: options of every consume(), reset, grouped, cooperative, autocommits,
- * maxPollRecords}. This client cannot consume outside a group: without one it gets a group of its own,
- * which nobody else knows and in which it commits nothing unless it is told to.
+ * For a consumer: {native, stream: options of every consume(), reset, grouped, cooperative,
+ * autocommits, maxPollRecords}. This client cannot consume outside a group: without one it gets a
+ * group of its own, which nobody else knows and in which it commits nothing unless it is told to.
  */
 export function consumerOptions(command) {
   const config = { ...command.config };
@@ -170,7 +175,8 @@ export function consumerOptions(command) {
   const native = renamed(config, CONSUMER_KEYS, known, "consumer");
   const grouped = native.groupId !== undefined;
   native.groupId ??= `kafkalab-no-group-${randomUUID()}`;
-  const autocommit = commits === false ? false : (interval ?? commits ?? (grouped ? undefined : false));
+  const unasked = grouped ? undefined : false;
+  const autocommit = commits === false ? false : (interval ?? commits ?? unasked);
   if (autocommit !== undefined) {
     native.autocommit = autocommit;
   }
@@ -192,7 +198,8 @@ export function consumerOptions(command) {
     reset,
     grouped: grouped || "groupId" in own.native,
     incremental:
-      options.groupProtocol === "consumer" || protocols.every((p) => p.name === "cooperative-sticky"),
+      options.groupProtocol === "consumer" ||
+      protocols.every((each) => each.name === "cooperative-sticky"),
     autocommits: Boolean(options.autocommit ?? kafka.defaultConsumerOptions?.autocommit ?? true),
     maxPollRecords: most ?? 500, // as in the Java client; this one has no such setting
   };

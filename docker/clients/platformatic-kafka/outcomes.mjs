@@ -96,7 +96,7 @@ export function commandOutcome(op, error) {
   return certain ? "fail" : "info";
 }
 
-/** An error in the contract's form: the client's code, and the protocol's name for what a broker said. */
+/** An error in the contract's form: the client's code, the protocol's name of a broker's answer. */
 export function describe(error) {
   if (!(error instanceof Error)) {
     return { name: null, code: null, message: String(error) };

@@ -1,11 +1,11 @@
 /**
  * The contract's payload: 28 bytes of header, filler, and a CRC-32 over all of it at the end.
  *
- * The checksum stands last and little-endian, because then the CRC-32 of a whole intact payload is one
- * constant: a reader checks a record with one call. Also here: records with content, whose key, value
- * and headers are parts (see the contract), as what a user of this client writes for them: a null value
- * is `null`, an absent key is left out, headers are a Map of Buffers. Such a Map holds one name more
- * than once, since two Buffers are two keys.
+ * The checksum stands last and little-endian, because then the CRC-32 of a whole intact payload is
+ * one constant: a reader checks a record with one call. Also here: records with content, whose key,
+ * value and headers are parts (see the contract), as what a user of this client writes for them: a
+ * null value is `null`, an absent key is left out, headers are a Map of Buffers. Such a Map holds
+ * one name more than once, since two Buffers are two keys.
  */
 import { randomFillSync } from "node:crypto";
 import { crc32, Stamps } from "./checksum.mjs";
@@ -56,7 +56,7 @@ export class Packer {
   }
 }
 
-/** The same for loops, which build very many: a payload that is not needed any more is made another. */
+/** The same for loops, which build very many: one that is not needed any more is made another. */
 export class Press {
   #template;
   #stamps;

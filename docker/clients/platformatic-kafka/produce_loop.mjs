@@ -2,14 +2,16 @@
  * The produce loop: closed (as fast as the client takes) or open (a rate that does not wait).
  *
  * How it hands records over is `handover.mjs`'s matter. Records of one chunk of a closed loop share
- * their intended time, the moment before the chunk; in an open loop each has its own, from the schedule,
- * however late the loop is. It wakes once a millisecond, as timers do here, and hands over what is due.
+ * their intended time, the moment before the chunk; in an open loop each has its own, from the
+ * schedule, however late the loop is. It wakes once a millisecond, as timers do here, and hands
+ * over what is due.
  *
- * The client does not say how many records of a send landed in which partition, only where the first of
- * each partition landed. With partitions given that is known. Where the client chooses, it gives records
- * without a key to a topic's partitions in turn (docs/producer.md of the client); this counts by that
- * rule, holds it against the partitions that the answer names, and counts a chunk in none where they
- * differ: then `partitions` has fewer than `records`, and shows that the rule was broken.
+ * The client does not say how many records of a send landed in which partition, only where the
+ * first of each partition landed. With partitions given that is known. Where the client chooses, it
+ * gives records without a key to a topic's partitions in turn (docs/producer.md of the client);
+ * this counts by that rule, holds it against the partitions that the answer names, and counts a
+ * chunk in none where they differ: then `partitions` has fewer than `records`, and shows that the
+ * rule was broken.
  */
 import { setTimeout } from "node:timers/promises";
 import { BySend, ByStream } from "./handover.mjs";
@@ -87,7 +89,8 @@ export class ProduceLoop {
     const loop = this.#loop;
     const began = nowNs();
     const intended = (index) => began + (index * 1e9) / rate;
-    const most = Math.min(loop.maxRecords, Math.ceil(rate * (this.#command.duration_s ?? Infinity)));
+    const seconds = this.#command.duration_s ?? Infinity;
+    const most = Math.min(loop.maxRecords, Math.ceil(rate * seconds));
     while (!loop.over && this.#sent < most) {
       const now = nowNs();
       const due = Math.floor(((now - began) * rate) / 1e9) + 1 - this.#sent;
@@ -104,9 +107,9 @@ export class ProduceLoop {
   }
 
   /**
-   * Records to hand over, with what has to be known when they are acknowledged. `intended` is the time
-   * of a record by its number, or one time for all of them. Acknowledged chunks are used again: what the
-   * process allocates should be the client's doing.
+   * Records to hand over, with what has to be known when they are acknowledged. `intended` is the
+   * time of a record by its number, or one time for all of them. Acknowledged chunks are used
+   * again: what the process allocates should be the client's doing.
    */
   #chunk(count, intended) {
     const from = this.#sent;

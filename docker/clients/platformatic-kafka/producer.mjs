@@ -1,13 +1,13 @@
 /**
  * The producer role: sends, and transactions.
  *
- * A `send` command is one send() of this client with all its records, as a program batches; it has no
- * queue that a flush could empty, so `linger` makes no difference. A record without a partition is a
- * send of its own: the client's answer has the first offset of each partition only, and would not say
- * where such a record landed. Sends start in the order of the records.
+ * A `send` command is one send() of this client with all its records, as a program batches; it has
+ * no queue that a flush could empty, so `linger` makes no difference. A record without a partition
+ * is a send of its own: the client's answer has the first offset of each partition only, and would
+ * not say where such a record landed. Sends start in the order of the records.
  *
- * A transaction of this client is made by beginTransaction(), which also initializes the producer: the
- * action `init` has nothing to call.
+ * A transaction of this client is made by beginTransaction(), which also initializes the producer:
+ * the action `init` has nothing to call.
  */
 import { setTimeout } from "node:timers/promises";
 import { Client } from "./client.mjs";

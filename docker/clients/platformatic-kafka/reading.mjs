@@ -2,10 +2,10 @@
  * One MessagesStream, read in the ways that Node.js gives: as a paused stream (`read()` while a
  * 'readable' listener is attached), by its async iterator, or by a pipeline.
  *
- * Nothing is attached before the first read: the client fetches for a stream only once somebody reads
- * from it. From then on it fills its buffer up to its own high-water mark also between two reads, as it
- * does between two turns of a `for await`. An iterator that waits cannot be told to stop: what it waits
- * for is kept, and is the first that the next reader gets.
+ * Nothing is attached before the first read: the client fetches for a stream only once somebody
+ * reads from it. From then on it fills its buffer up to its own high-water mark also between two
+ * reads, as it does between two turns of a `for await`. An iterator that waits cannot be told to
+ * stop: what it waits for is kept, and is the first that the next reader gets.
  */
 import { Refused } from "./outcomes.mjs";
 

@@ -1,9 +1,9 @@
 /**
  * What only the driver sees of its own process and clients; null where it cannot be seen.
  *
- * All clients share one thread, so heap, pauses and the event loop's delay are the process's. The delay
- * is measured by a timer of 10 ms that notes how much later than that it fires. Each client's report has
- * the longest since its own last report, whoever else asked in between.
+ * All clients share one thread, so heap, pauses and the event loop's delay are the process's. The
+ * delay is measured by a timer of 10 ms that notes how much later than that it fires. Each client's
+ * report has the longest since its own last report, whoever else asked in between.
  */
 import { readFileSync } from "node:fs";
 import { monitorEventLoopDelay, PerformanceObserver } from "node:perf_hooks";

@@ -1,16 +1,17 @@
 /**
  * The driver's stdout: one JSON object a line, each written whole, with the time it happened.
  *
- * This process has one thread. Writing to a pipe that nobody reads must not stop it, or the heartbeats
- * of every client would stop too and the lab's own slowness would look like a client's stall. So the
- * pipe is written without blocking, what does not fit waits here, and whoever reports asks `full` and
- * awaits `drained` before it goes on: that client waits, the others work, nothing is dropped.
+ * This process has one thread. Writing to a pipe that nobody reads must not stop it, or the
+ * heartbeats of every client would stop too and the lab's own slowness would look like a client's
+ * stall. So the pipe is written without blocking, what does not fit waits here, and whoever reports
+ * asks `full` and awaits `drained` before it goes on: that client waits, the others work, nothing
+ * is dropped.
  *
- * Import this file first: from then on `process.stdout` is stderr, so that whatever else prints (the
- * client, a stray console.log) cannot end up between the events.
+ * Import this file first: from then on `process.stdout` is stderr, so that whatever else prints
+ * (the client, a stray console.log) cannot end up between the events.
  *
- * Values are unsigned 64-bit numbers and JavaScript's are exact up to 2^53 only. A longer literal is
- * read as a BigInt (JSON.parse shows the source text) and written as a raw literal.
+ * Values are unsigned 64-bit numbers and JavaScript's are exact up to 2^53 only. A longer literal
+ * is read as a BigInt (JSON.parse shows the source text) and written as a raw literal.
  */
 import { createWriteStream, fstatSync } from "node:fs";
 import { Socket } from "node:net";
@@ -47,7 +48,7 @@ export function parse(text) {
 }
 
 function keepLong(_key, value, context) {
-  const lossy = typeof value === "number" && Number.isInteger(value) && !Number.isSafeInteger(value);
+  const lossy = Number.isInteger(value) && !Number.isSafeInteger(value);
   return lossy && /^-?\d+$/.test(context.source) ? BigInt(context.source) : value;
 }
 

@@ -62,7 +62,7 @@ def drive(lab: Lab, load: Load) -> Driven:
     stop, delivered = threading.Event(), roles.Delivered()
     config = {"group": f"{topic}-group", "offset_reset": "earliest", "auto_commit": False}
     if several > 1:
-        config["assignor"] = "range"
+        config["assignor"] = "roundrobin"  # the one that every client has
     for consumer in consumers:
         consumer.open("consumer", config)
         consumer.subscribe([topic])
