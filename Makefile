@@ -1,6 +1,6 @@
 # Everything here works on a machine that has Python >= 3.11 and make; nothing else has to be installed by hand.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint up down doctor images docker-daemon test-docker test-defects test-slow lock clean
+.PHONY: help setup run test lint up down doctor images docker-daemon test-docker test-defects test-known test-clients test-slow bench-drivers lock clean
 
 # Importing from bytecode halves the start of every step.
 export PYTHONDONTWRITEBYTECODE =
@@ -60,8 +60,19 @@ test-docker: setup  ## the tests that need a Docker daemon, with one of their ow
 test-defects: setup  ## each planted defect must redden its claim and nothing else
 	@$(BIN)/pytest -m slow tests/system/test_defects.py $(ARGS)
 
+test-known: setup  ## released versions with a known bug must be red for its own reason, the next ones green
+	@$(BIN)/pytest -m slow tests/system/test_known_cases.py $(ARGS)
+
+test-clients: setup  ## the contract suite: every client on the oldest, pinned and newest Kafka
+	@for driver in "" $(if $(findstring --driver,$(ARGS)),,"--driver kafka-python@pinned"); do \
+	  for kafka in oldest pinned newest; do echo "Kafka $$kafka $$driver"; \
+	  $(BIN)/pytest tests/contract --kafka $$kafka $$driver $(ARGS) || exit 1; done; done
+
 test-slow: setup  ## everything that is too slow or too wide for `test`
 	@$(BIN)/pytest -m slow $(ARGS)
+
+bench-drivers: setup  ## what drivers cost against their bare clients; minutes each (ARGS="--client NAME@VERSION --write")
+	@$(BIN)/python tests/bench/bench_drivers.py $(ARGS)
 
 lock: $(STAMP)  ## resolve requirements.lock again
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --group dev --generate-hashes \

@@ -24,6 +24,10 @@ from kafkalab.model.subject import Subject
 from kafkalab.runtime import pins
 from kafkalab.runtime.lease import Lease
 
+# Without kafka-python, whose suite is not steady: its released versions can lose a group join for
+# good, when a rejoin that changed metadata asked for outlives the poll. It is run by name:
+# --driver kafka-python@pinned.
+ALL = tuple(f"{name}@pinned" for name in pins.load().clients if name != "kafka-python")
 DEFAULT = ("confluent-kafka@pinned", "kafka-clients@pinned")
 # Bugs of clients that tests meet: where nothing else is wrong, those fail as expected.
 STALLS = {  # a consumer that joined and never got anything
@@ -38,13 +42,13 @@ _SCHEMA = Path(driver_module.__file__).with_name("driver-contract.schema.json")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--driver", action="append", help="NAME@VERSION; repeat for more than one")
+    parser.addoption("--driver", action="append", help="NAME@VERSION; repeatable; default: all")
     parser.addoption("--kafka", default="pinned", help="version or role of the broker")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "subject" in metafunc.fixturenames:
-        chosen = metafunc.config.getoption("driver", default=None) or DEFAULT
+        chosen = metafunc.config.getoption("driver", default=None) or ALL
         metafunc.parametrize("subject", chosen, scope="session")
 
 
@@ -107,12 +111,9 @@ class Session:
         assert reply.type == "ok", reply.raw
         return reply
 
-    def open(
-        self, role: str, bootstrap: str, options: dict[str, Any] | None = None, **config: Any
-    ) -> str:
+    def open(self, role: str, bootstrap: str, **config: Any) -> str:
         name = f"{role}{next(self._names)}"
-        settings = {"config": config, "options": options or {}}
-        self.must("open", name, role=role, bootstrap=bootstrap, **settings)
+        self.must("open", name, role=role, bootstrap=bootstrap, config=config)
         return name
 
     def write(self, line: bytes) -> None:
@@ -141,10 +142,12 @@ class Session:
 
     def excuse_stall(self) -> None:
         """Expect this failure where a consumer joined and never got anything, as STALLS knows."""
+        if self.subject.name not in STALLS:
+            return
         given = {e["client"] for e in self.events if e.get("records") or e.get("partitions")}
         for event in self.events:
             joined = (event["type"], event.get("op")) == ("ok", "subscribe")
-            if joined and event["client"] not in given and self.subject.name in STALLS:
+            if joined and event["client"] not in given:
                 pytest.xfail(STALLS[self.subject.name])
 
     def assert_clean(self) -> None:
@@ -239,25 +242,9 @@ def topic(admin: tuple[Session, str]) -> str:
 
 
 @pytest.fixture
-def another(
-    subject: str, start: Callable[[str], Session], _shared: dict[str, Session]
-) -> Callable[..., Session]:
-    """Finds a driver of another client, as an independent reader, by what it has to declare."""
-
-    def find(*capabilities: str) -> Session:
-        for name in DEFAULT:
-            if name.partition("@")[0] == subject.partition("@")[0]:
-                continue
-            if name not in _shared or not _shared[name].driver.alive():
-                _shared[name] = start(name)
-            if set(capabilities) <= set(_shared[name].driver.hello["capabilities"]):
-                return _shared[name]
-        pytest.skip(f"no other client of {', '.join(DEFAULT)} declares {', '.join(capabilities)}")
-
-    return find
-
-
-@pytest.fixture
-def other(another: Callable[..., Session]) -> Session:
-    """A driver of another client."""
-    return another()
+def other(subject: str, start: Callable[[str], Session], _shared: dict[str, Session]) -> Session:
+    """A driver of another client, as an independent reader."""
+    name = next(each for each in DEFAULT if each.partition("@")[0] != subject.partition("@")[0])
+    if name not in _shared or not _shared[name].driver.alive():
+        _shared[name] = start(name)
+    return _shared[name]

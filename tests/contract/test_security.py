@@ -7,8 +7,11 @@ The portable configuration has no words for these; each client has its own, whic
 
 from __future__ import annotations
 
+import base64
 import datetime
 import ipaddress
+import json
+import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -95,8 +98,41 @@ def _librdkafka(secure: Secure, mechanism: str | None, password: str) -> dict[st
     return {"security.protocol": "sasl_ssl", "sasl.mechanism": mechanism, **given, **trusted}
 
 
-def _kafka_python(secure: Secure, mechanism: str | None, password: str) -> dict[str, Any]:
-    trusted = {"ssl_cafile": str(secure.authority)}
+def _sarama(secure: Secure, mechanism: str | None, password: str) -> dict[str, Any]:
+    trusted = {"Net.TLS.Enable": True, "Net.TLS.Config.RootCAs": str(secure.authority)}
+    if mechanism is None:
+        return trusted
+    given = {"Net.SASL.User": USER, "Net.SASL.Password": password}
+    if mechanism == "OAUTHBEARER":
+        given = {"Net.SASL.TokenProvider": f"unsecured:{USER}"}
+    if mechanism.startswith("SCRAM-"):
+        given["Net.SASL.SCRAMClientGeneratorFunc"] = mechanism.removeprefix("SCRAM-")
+    return {"Net.SASL.Enable": True, "Net.SASL.Mechanism": mechanism, **given, **trusted}
+
+
+def _franz_go(secure: Secure, mechanism: str | None, password: str) -> dict[str, Any]:
+    trusted = {"DialTLSConfig": {"RootCAs": str(secure.authority)}}
+    if mechanism is None:
+        return trusted
+    name = {"PLAIN": "plain", "SCRAM-SHA-512": "scram.Sha512", "OAUTHBEARER": "oauth"}[mechanism]
+    given = {"User": USER, "Pass": password}
+    if mechanism == "OAUTHBEARER":
+        given = {"Token": f"unsecured:{USER}"}
+    return {"SASL": [{name: given}], **trusted}
+
+
+def _platformatic(secure: Secure, mechanism: str | None, password: str) -> dict[str, Any]:
+    trusted = {"tls": {"ca": secure.authority.read_text(encoding="ascii")}}
+    if mechanism is None:
+        return trusted
+    given = {"username": USER, "password": password}
+    if mechanism == "OAUTHBEARER":
+        given = {"token": _unsecured_token()}
+    return {"sasl": {"mechanism": mechanism, **given}, **trusted}
+
+
+def _aiokafka(secure: Secure, mechanism: str | None, password: str) -> dict[str, Any]:
+    trusted = {"ssl_context": {"cafile": str(secure.authority)}}
     if mechanism is None:
         return {"security_protocol": "SSL", **trusted}
     given = {"sasl_plain_username": USER, "sasl_plain_password": password}
@@ -105,9 +141,27 @@ def _kafka_python(secure: Secure, mechanism: str | None, password: str) -> dict[
     return {"security_protocol": "SASL_SSL", "sasl_mechanism": mechanism, **given, **trusted}
 
 
+def _kafka_python(secure: Secure, mechanism: str | None, password: str) -> dict[str, Any]:
+    options = _aiokafka(secure, mechanism, password)
+    del options["ssl_context"]
+    return options | {"ssl_cafile": str(secure.authority)}
+
+
+def _unsecured_token() -> str:
+    """A JSON web token that nobody signed (RFC 7519, section 6), good for an hour."""
+    now = int(time.time())
+    parts = {"alg": "none"}, {"sub": USER, "iat": now, "exp": now + 3600}
+    encoded = (base64.urlsafe_b64encode(json.dumps(part).encode()).decode() for part in parts)
+    return ".".join([*(part.rstrip("=") for part in encoded), ""])
+
+
 OPTIONS = {
     "kafka-clients": _kafka_clients,
     "confluent-kafka": _librdkafka,
+    "sarama": _sarama,
+    "franz-go": _franz_go,
+    "platformatic-kafka": _platformatic,
+    "aiokafka": _aiokafka,
     "kafka-python": _kafka_python,
 }
 

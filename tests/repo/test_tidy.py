@@ -22,6 +22,7 @@ PACKAGES = {
 }  # fmt: skip
 TESTS = {
     "unit", "histories", "contract", "dags", "defects", "expectations", "plugins", "system", "repo",
+    "bench",
 }  # fmt: skip
 DOCS = tuple(
     f"docs/{name}.md"

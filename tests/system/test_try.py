@@ -124,3 +124,16 @@ def test_two_runs_at_once_follow_one_another(tmp_path):
         _, err = process.communicate(timeout=180)
         assert process.returncode == 0, err
     assert nothing_left(tmp_path, 15)
+
+
+def test_a_client_that_cannot_be_built_is_unknown_and_no_finding(tmp_path):
+    # a release without a wheel for any Python that the lab runs on
+    arguments = ["--client", "confluent-kafka@1.0.0", "--engine", "process", "--json"]
+    process = start(tmp_path, "try", "C01", *arguments)
+    out, err = process.communicate(timeout=180)
+    assert process.returncode == 3, err
+    (cell,) = json.loads(out)["cells"]
+    assert cell["reason"].startswith("cannot build confluent-kafka@1.0.0: ")
+    assert {claim["verdict"] for claim in cell["claims"]} == {"unknown"}
+    assert len(list(tmp_path.rglob("build.log"))) == 1
+    assert nothing_left(tmp_path, 15)

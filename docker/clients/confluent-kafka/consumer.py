@@ -91,8 +91,16 @@ class ConsumerClient(RdkafkaClient):
             if error is not None:
                 self.on_message_error(error)
                 continue
-            where = message.topic(), message.partition(), message.offset()
-            records.append(polled(*where, message.value()))
+            records.append(
+                polled(
+                    message.topic(),
+                    message.partition(),
+                    message.offset(),
+                    message.value(),
+                    message.key(),
+                    message.headers(),
+                )
+            )
         return records
 
     def on_message_error(self, error: KafkaError) -> None:

@@ -38,12 +38,21 @@ CAPABILITIES = [
     "loop-produce",
     "loop-consume-poll",
     "loop-consume-batch",
-    "compression-gzip",
-    "compression-snappy",
-    "compression-lz4",
-    "compression-zstd",
+    "headers",
+    "null-headers",
+    "repeated-headers",
     "buffered-records",
 ]
+_BUILT_IN = {  # of librdkafka's builtin.features
+    "gzip": "compression-gzip",
+    "snappy": "compression-snappy",
+    "lz4": "compression-lz4",
+    "zstd": "compression-zstd",
+    "ssl": "tls",
+    "sasl_plain": "sasl-plain",
+    "sasl_scram": "sasl-scram",
+    "sasl_oauthbearer": "oauthbearer",
+}
 
 ROLES: dict[str, type[RdkafkaClient]] = {"producer": ProducerClient, "consumer": ConsumerClient}
 try:
@@ -55,6 +64,22 @@ else:
     CAPABILITIES.append("admin")
 if confluent_kafka.libversion()[1] >= _KIP848:
     CAPABILITIES.append("kip848")
+
+
+def built_with(feature: str) -> bool:
+    """Whether librdkafka has a feature.
+
+    It refuses `builtin.features` that it was not built with, and says so by that name; where it
+    has the feature it refuses the next key, so no client is made.
+    """
+    try:
+        confluent_kafka.Producer({"builtin.features": feature, "no.such.property": ""})
+    except confluent_kafka.KafkaException as refusal:
+        return "builtin.features" not in str(refusal)
+    raise AssertionError("librdkafka took a property that it does not have")
+
+
+CAPABILITIES += [name for feature, name in _BUILT_IN.items() if built_with(feature)]
 
 
 def main(roles: Mapping[str, type[RdkafkaClient]] = ROLES) -> int:

@@ -27,27 +27,23 @@ class ProduceLoop(driverkit.ProduceLoop):
         """Hand over as many records, all at once: `hand_over` without its cost for each record."""
         now_ns = time.monotonic_ns()
         report = self.reporter(now_ns)
-        build, produce, topic = self.build, self.produce, self.topic
-        end = self.value + count
-        for value, partition in zip(range(self.value, end), self.partitions, strict=False):
-            payload = build(value, partition, now_ns)
+        produce, topic = self.produce, self.topic
+        for payload, partition in self.payloads(count, now_ns):
             try:
                 produce(topic, payload, partition=partition, on_delivery=report)
             except BufferError:
-                self.hand_over_when_there_is_room(payload, value, partition, report)
-        self.value = end
+                self.hand_over_when_there_is_room(payload, partition, report)
+        self.value += count
 
-    def hand_over(self, payload: bytes, value: int, partition: int, intended_ns: int) -> None:
+    def hand_over(self, payload: bytes, _value: int, partition: int, intended_ns: int) -> None:
         """Give one record to the client."""
         report = self.reporter(intended_ns)
         try:
             self.produce(self.topic, payload, partition=partition, on_delivery=report)
         except BufferError:
-            self.hand_over_when_there_is_room(payload, value, partition, report)
+            self.hand_over_when_there_is_room(payload, partition, report)
 
-    def hand_over_when_there_is_room(
-        self, payload: bytes, value: int, partition: int, report: Any
-    ) -> None:
+    def hand_over_when_there_is_room(self, payload: bytes, partition: int, report: Any) -> None:
         """Serve the client until its queue takes the record: what every producing program does."""
         while True:
             self.serve(_FULL_S)
@@ -57,7 +53,7 @@ class ProduceLoop(driverkit.ProduceLoop):
             except BufferError:
                 if self.loop.tick():
                     continue
-                self.refused(value)
+                self.refused(header(payload)[1])
             return
 
     def serve(self, timeout_s: float) -> None:

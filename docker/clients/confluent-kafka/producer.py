@@ -10,7 +10,7 @@ from typing import Any
 import outcomes
 from client import RdkafkaClient, partitions_of
 from confluent_kafka import KafkaException, Producer
-from driverkit import SLICE_S, Command, Packer, problem, sent
+from driverkit import SLICE_S, Command, Packer, parts, problem, sent
 from portable_config import translate
 from produce_loop import ProduceLoop
 
@@ -30,6 +30,7 @@ class ProducerClient(RdkafkaClient):
     def produce_call(self) -> Any:
         """What hands one record to the client: (topic, value, partition=, on_delivery=).
 
+        A record that is not plain comes with key= and headers= too.
         It raises `BufferError` when the client's queue is full. Partition −1: the client chooses.
         """
         return self.native.produce
@@ -49,11 +50,15 @@ class ProducerClient(RdkafkaClient):
     def hand_over(self, topic: str, records: Any, results: list[Any], packer: Packer) -> None:
         """Give every record to the client; one that it refuses certainly did not happen."""
         report, produce = partial(_report, results), self.produce_call()
-        for index, (partition, value, size) in enumerate(records):
+        for index, (partition, value, size, *content) in enumerate(records):
             where = -1 if partition is None else partition
-            payload = packer.pack(value, size, where)
+            data, more = packer.pack(value, size, where), {}
+            if content:
+                key, data, headers = parts(content[0], data)
+                more = {"key": key, "headers": headers}
+            call = partial(report, index)
             try:
-                produce(topic, payload, partition=where, on_delivery=partial(report, index))
+                produce(topic, data, partition=where, on_delivery=call, **more)
             except (BufferError, KafkaException) as error:
                 results[index] = ["fail", partition, None, outcomes.describe(error)]
             if not index & 1023:

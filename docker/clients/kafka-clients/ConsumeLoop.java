@@ -3,7 +3,6 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.Set;
-import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.ConsumerRecords;
 import org.apache.kafka.common.KafkaException;
 import org.apache.kafka.common.TopicPartition;
@@ -44,27 +43,14 @@ final class ConsumeLoop {
       }
       long now = System.nanoTime();
       meter.delivered(now);
-      records.forEach(record -> look(record, now));
+      for (TopicPartition place : records.partitions()) {
+        long before = positions.getOrDefault(place, -1L);
+        positions.put(place, meter.look(place, records.records(place), before, now));
+      }
       work(records.count());
       commit();
     }
     return meter.total();
-  }
-
-  private void look(ConsumerRecord<byte[], byte[]> record, long now) {
-    TopicPartition place = new TopicPartition(record.topic(), record.partition());
-    Long before = positions.put(place, record.offset());
-    if (before != null && record.offset() <= before) {
-      meter.outOfOrder();
-    }
-    byte[] data = record.value();
-    if (Payload.problem(data) != null) {
-      meter.corrupt(record.topic(), record.partition());
-      return;
-    }
-    long sent = Payload.timeNs(data);
-    long latency = sent == 0 ? -1 : Math.max(0, now - sent);
-    meter.record(record.topic(), record.partition(), Payload.value(data), data.length, latency);
   }
 
   private void work(int records) {

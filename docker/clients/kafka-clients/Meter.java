@@ -4,15 +4,19 @@ import java.nio.ByteBuffer;
 import java.util.Arrays;
 import java.util.Base64;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import org.HdrHistogram.Histogram;
+import org.apache.kafka.clients.consumer.ConsumerRecord;
+import org.apache.kafka.common.TopicPartition;
 
 /**
  * The counters of one loop, and its life: an interval a second, the whole at the end.
  *
  * <p>Callbacks of the client run on its own thread, so everything here is under one lock, which is
- * hardly ever contended: the loop takes it only to report.
+ * hardly ever contended: the loop takes it only to report, and a consuming loop once a delivery and
+ * partition.
  */
 final class Meter {
   private static final long LATENCY_US_MAX = 3_600_000_000L;
@@ -48,6 +52,10 @@ final class Meter {
         partitions.put(topic, counts);
       }
       counts[partition] += count;
+    }
+
+    void latency(long ns) {
+      latencies.recordValue(Math.min(Math.max(ns, 0) / 1000, LATENCY_US_MAX));
     }
 
     void add(Counters part) {
@@ -136,28 +144,41 @@ final class Meter {
     deliveredNs = nowNs;
   }
 
-  /** Count one good record; a latency below zero is none. */
-  synchronized void record(String topic, int partition, long value, int bytes, long latencyNs) {
+  /** Count one record that was acknowledged now. */
+  synchronized void acknowledged(
+      String topic, int partition, long value, int bytes, long nowNs, long latencyNs) {
+    interval.gapNsMax = Math.max(interval.gapNsMax, nowNs - deliveredNs);
+    deliveredNs = nowNs;
     interval.records++;
     interval.bytes += bytes;
     interval.valueSum += value;
     interval.count(topic, partition, 1);
+    interval.latency(latencyNs);
     allRecords++;
-    if (latencyNs >= 0) {
-      interval.latencies.recordValue(Math.min(latencyNs / 1000, LATENCY_US_MAX));
+  }
+
+  /** Look at what one partition gave in one delivery; returns the last offset. */
+  synchronized long look(
+      TopicPartition place, List<ConsumerRecord<byte[], byte[]>> records, long before, long nowNs) {
+    for (ConsumerRecord<byte[], byte[]> record : records) {
+      interval.outOfOrder += record.offset() <= before ? 1 : 0;
+      before = record.offset();
+      byte[] data = record.value();
+      if (Payload.problem(data) != null) {
+        interval.corrupt++;
+        continue;
+      }
+      interval.bytes += data.length;
+      interval.valueSum += Payload.value(data);
+      long sentNs = Payload.timeNs(data);
+      if (sentNs != 0) {
+        interval.latency(nowNs - sentNs);
+      }
     }
-  }
-
-  /** Count a record that is not what was sent. */
-  synchronized void corrupt(String topic, int partition) {
-    interval.records++;
-    interval.corrupt++;
-    interval.count(topic, partition, 1);
-    allRecords++;
-  }
-
-  synchronized void outOfOrder() {
-    interval.outOfOrder++;
+    interval.records += records.size();
+    interval.count(place.topic(), place.partition(), records.size());
+    allRecords += records.size();
+    return before;
   }
 
   synchronized void error() {

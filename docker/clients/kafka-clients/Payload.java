@@ -1,4 +1,5 @@
-import java.nio.ByteBuffer;
+import java.lang.invoke.MethodHandles;
+import java.lang.invoke.VarHandle;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.util.SplittableRandom;
@@ -15,6 +16,12 @@ final class Payload {
   private static final int MAGIC = 0x4b4c4231; // KLB1
   private static final int RESIDUE = 0x2144DF1C; // CRC-32 of anything followed by its own CRC-32
   private static final byte[] FILLER = filler(1 << 20);
+  private static final VarHandle INT =
+      MethodHandles.byteArrayViewVarHandle(int[].class, ByteOrder.BIG_ENDIAN);
+  private static final VarHandle LONG =
+      MethodHandles.byteArrayViewVarHandle(long[].class, ByteOrder.BIG_ENDIAN);
+  private static final VarHandle CHECKSUM =
+      MethodHandles.byteArrayViewVarHandle(int[].class, ByteOrder.LITTLE_ENDIAN);
 
   private Payload() {}
 
@@ -40,18 +47,21 @@ final class Payload {
       throw new IllegalArgumentException("size_bytes: expected at least 32, found " + size);
     }
     byte[] data = new byte[size];
-    ByteBuffer buffer = ByteBuffer.wrap(data);
-    buffer.putInt(MAGIC).putLong(value).putLong(timeNs).putInt(partition).putInt(topicCrc);
-    while (buffer.remaining() > 4) {
-      buffer.put(FILLER, 0, Math.min(FILLER.length, buffer.remaining() - 4));
+    INT.set(data, 0, MAGIC);
+    LONG.set(data, 4, value);
+    LONG.set(data, 12, timeNs);
+    INT.set(data, 20, partition);
+    INT.set(data, 24, topicCrc);
+    for (int at = 28; at < size - 4; at += FILLER.length) {
+      System.arraycopy(FILLER, 0, data, at, Math.min(FILLER.length, size - 4 - at));
     }
-    buffer.order(ByteOrder.LITTLE_ENDIAN).putInt(crc(data, size - 4));
+    CHECKSUM.set(data, size - 4, crc(data, size - 4));
     return data;
   }
 
   /** Whether these bytes begin as a payload does. */
   static boolean isOne(byte[] data) {
-    return data != null && data.length >= 4 && ByteBuffer.wrap(data).getInt() == MAGIC;
+    return data != null && data.length >= 4 && (int) INT.get(data, 0) == MAGIC;
   }
 
   /** What is wrong with a payload; null when nothing is. */
@@ -69,18 +79,18 @@ final class Payload {
   }
 
   static long value(byte[] data) {
-    return ByteBuffer.wrap(data).getLong(4);
+    return (long) LONG.get(data, 4);
   }
 
   static long timeNs(byte[] data) {
-    return ByteBuffer.wrap(data).getLong(12);
+    return (long) LONG.get(data, 12);
   }
 
   static int partition(byte[] data) {
-    return ByteBuffer.wrap(data).getInt(20);
+    return (int) INT.get(data, 20);
   }
 
   static long topicCrc(byte[] data) {
-    return ByteBuffer.wrap(data).getInt(24) & 0xffffffffL;
+    return (int) INT.get(data, 24) & 0xffffffffL;
   }
 }

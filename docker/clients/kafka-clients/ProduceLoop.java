@@ -11,6 +11,7 @@ import org.apache.kafka.clients.producer.ProducerRecord;
  */
 final class ProduceLoop {
   private static final long PARK_NS_MAX = 20_000_000;
+  private static final int TICK_RECORDS = 32; // a closed loop looks at the time that often
 
   private final ProducerClient client;
   private final Meter meter;
@@ -42,7 +43,10 @@ final class ProduceLoop {
     Long most = meter.maxRecords();
     while (meter.tick() && (most == null || sent < most)) {
       if (rate == null) {
-        send(sent++, System.nanoTime());
+        long until = most == null ? sent + TICK_RECORDS : Math.min(sent + TICK_RECORDS, most);
+        while (sent < until && !client.closing()) {
+          send(sent++, System.nanoTime());
+        }
         continue;
       }
       long intended = began + (long) (sent * 1e9 / rate);
@@ -53,7 +57,7 @@ final class ProduceLoop {
         send(sent++, intended);
       }
     }
-    while (client.held.get() > 0) {
+    while (client.buffered() > 0) {
       if (!client.closing()) {
         client.producer.flush();
       }
@@ -69,23 +73,22 @@ final class ProduceLoop {
     byte[] payload = Payload.pack(value, size, partition, intendedNs, topicCrc);
     ProducerRecord<byte[], byte[]> record =
         new ProducerRecord<>(topic, partition < 0 ? null : partition, null, payload);
-    client.held.incrementAndGet();
+    client.handedOver();
     try {
       client.producer.send(
           record,
           (at, error) -> {
-            client.held.decrementAndGet();
-            if (error != null) {
+            if (error == null) {
+              long now = System.nanoTime();
+              meter.acknowledged(topic, at.partition(), value, size, now, now - intendedNs);
+            } else {
               meter.error();
-              return;
             }
-            long now = System.nanoTime();
-            meter.delivered(now);
-            meter.record(topic, at.partition(), value, size, now - intendedNs);
+            client.reported(); // last: the loop ends when all are reported, and then counts
           });
     } catch (RuntimeException error) { // thrown instead of reported: it was not taken
-      client.held.decrementAndGet();
       meter.error();
+      client.reported();
     }
   }
 }

@@ -23,6 +23,7 @@ import kafka
 from client import KafkaPythonClient
 from consumer import ConsumerClient
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, codec
+from kafka.coordinator.consumer import ConsumerCoordinator
 from producer import ProducerClient
 from settings import ASSIGNORS
 
@@ -41,6 +42,8 @@ def capabilities() -> list[str]:
         "compression-snappy": codec.has_snappy(),
         "compression-lz4": codec.has_lz4(),
         "compression-zstd": hasattr(codec, "has_zstd") and codec.has_zstd(),
+        # Up to 2.3 a consumer that closes does not call its listener.
+        "silent-close": not hasattr(ConsumerCoordinator, "_on_close_prepare_async"),
     }
     always = [
         "produce",
@@ -63,6 +66,8 @@ def capabilities() -> list[str]:
         "sasl-plain",
         "sasl-scram",
         "oauthbearer",
+        "connects-on-open",
+        "key-or-value",
     ]
     return [*always, *(name for name, has in found.items() if has)]
 

@@ -67,10 +67,8 @@ class ProduceLoop(driverkit.ProduceLoop):
         now_ns = time.monotonic_ns()
         chunk = Chunk(self, self.value, now_ns)
         report, give_up, keep = chunk.report, chunk.give_up, chunk.futures.append
-        build, send, topic = self.build, self.send, self.topic
-        end = self.value + count
-        for value, partition in zip(range(self.value, end), self.partitions, strict=False):
-            payload = build(value, partition, now_ns)
+        send, topic = self.send, self.topic
+        for value, (payload, partition) in enumerate(self.payloads(count, now_ns), self.value):
             try:
                 future = send(topic, payload, partition=None if partition < 0 else partition)
             except KafkaError:
@@ -80,7 +78,7 @@ class ProduceLoop(driverkit.ProduceLoop):
             keep(future)
             future.add_callback(report)
             future.add_errback(give_up)
-        self.value = end
+        self.value += count
 
     def hand_over(self, payload: bytes, value: int, partition: int, intended_ns: int) -> None:
         """Give one record to the client."""

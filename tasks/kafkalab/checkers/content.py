@@ -125,13 +125,21 @@ _CHANGED = """
 WITH compared AS (
     SELECT d.value, d.topic, d.part AS "partition", d.off AS "offset", s.process AS sender,
            d.process AS reader, d.idx AS row_read,
-           coalesce(s.content, '') AS sent, coalesce(d.content, '') AS given
+           coalesce(s.content, '{plain}') AS sent, coalesce(d.content, '{plain}') AS given
     FROM contents d JOIN sent_contents s USING (value)
 )
 SELECT * FROM compared
 WHERE sent <> given AND (replace(sent, 'null', '""') = replace(given, 'null', '""')) = {only_null}
 ORDER BY row_read
 """
+
+# What a record without content in the history holds, in the form that the recorder writes.
+_PLAIN = '{"content": {"headers": [], "key": null, "value": "payload"}}'
+
+
+def _changed(*, only_null: bool) -> str:
+    return _CHANGED.format(plain=_PLAIN, only_null=str(only_null).lower())
+
 
 RELATIONS: dict[str, Relation] = {
     "contents": Relation(
@@ -196,7 +204,7 @@ def null_becomes_empty(view: HistoryView, context: CheckContext) -> ClaimVerdict
     return _judge(
         view,
         "null-becomes-empty",
-        _CHANGED.format(only_null="true"),
+        _changed(only_null=True),
         "{count} deliveries have empty bytes where null was sent, or null where empty bytes were",
     )
 
@@ -208,7 +216,7 @@ def changed_content(view: HistoryView, context: CheckContext) -> ClaimVerdict:
     return _judge(
         view,
         "changed-content",
-        _CHANGED.format(only_null="false"),
+        _changed(only_null=False),
         "{count} deliveries have another key, value or header than was sent",
     )
 

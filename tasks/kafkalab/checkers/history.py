@@ -17,7 +17,7 @@ Not checked here: whether there was enough to judge a claim. Each checker says t
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import duckdb
@@ -85,12 +85,13 @@ def table(rows: Iterable[Row]) -> pa.Table:
     Raises:
         pyarrow.ArrowInvalid: a field does not fit its column.
     """
-    columns: dict[str, list[Any]] = {name: [] for name, _ in COLUMNS}
-    appends = [(name, column.append) for name, column in columns.items()]
-    for row in rows:
-        for name, append in appends:
-            append(getattr(row, name))
-    return pa.table(columns, schema=schema())
+    given = list(rows)
+    return from_columns({name: [getattr(row, name) for row in given] for name, _ in COLUMNS})
+
+
+def from_columns(columns: Mapping[str, Sequence[Any]]) -> pa.Table:
+    """The same from a sequence of values for each column; raises likewise."""
+    return pa.table({name: columns[name] for name, _ in COLUMNS}, schema=schema())
 
 
 def validate(history: pa.Table) -> tuple[str, ...]:

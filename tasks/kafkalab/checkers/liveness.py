@@ -15,6 +15,8 @@ Operations: `open`, the first thing each client was asked to do after it, and `c
                 A client that the lab killed is not judged; nor is one whose close was still
                 within its bound when the lab stopped looking.
 
+The lab's own admin client (process "admin") is no subject and is not judged.
+
 Not checked: what is left behind after a close (handle-leak).
 """
 
@@ -29,7 +31,7 @@ WITH opened AS (
     SELECT i.process, i.idx, i.op_id, i.time_ns AS from_ns, c.type, c.error,
            c.time_ns - i.time_ns AS open_ns,
            lead(i.idx, 1, 9223372036854775807) OVER (PARTITION BY i.process ORDER BY i.idx) AS until
-    FROM (SELECT * FROM events WHERE op = 'open' AND type = 'invoke') i
+    FROM (SELECT * FROM events WHERE op = 'open' AND type = 'invoke' AND process <> 'admin') i
     LEFT JOIN (SELECT * FROM events WHERE op = 'open' AND type <> 'invoke') c
       ON c.process = i.process AND c.op_id = i.op_id AND c.idx > i.idx AND c.time_ns >= i.time_ns
 ), told AS (
@@ -62,13 +64,15 @@ WHERE a.type IN ('fail', 'info')
 ORDER BY a.idx
 """
 
+_COUNT = "SELECT count(*) FROM events WHERE op = '{op}' AND type = 'invoke' AND process <> 'admin'"
+
 _HUNG = """
 WITH lives AS (
     SELECT process, idx, lead(idx, 1, 9223372036854775807) OVER
            (PARTITION BY process ORDER BY idx) AS until
-    FROM events WHERE op = 'open' AND type = 'invoke'
+    FROM events WHERE op = 'open' AND type = 'invoke' AND process <> 'admin'
     UNION ALL
-    SELECT process, -1, 9223372036854775807 FROM events GROUP BY process
+    SELECT process, -1, 9223372036854775807 FROM events WHERE process <> 'admin' GROUP BY process
     HAVING bool_or(op = 'open') IS NOT TRUE
 ), called AS (
     SELECT l.process, l.idx, l.until, min(e.time_ns) AS from_ns, min(e.idx) AS row_close
@@ -96,7 +100,7 @@ def startup(view: HistoryView, context: CheckContext) -> ClaimVerdict:
     """A client was not usable within the bound."""
     claim = "startup"
     view.use("events", "clients")
-    clients = view.number("SELECT count(*) FROM events WHERE op = 'open' AND type = 'invoke'")
+    clients = view.number(_COUNT.format(op="open"))
     if not clients:
         return unknown(claim, "no client was opened: there is nothing to judge")
     bound = context.startup_ns / 1e9
@@ -112,7 +116,7 @@ def hung_close(view: HistoryView, context: CheckContext) -> ClaimVerdict:
     """A client did not close within the bound."""
     claim = "hung-close"
     view.use("events")
-    closes = view.number("SELECT count(*) FROM events WHERE op = 'close' AND type = 'invoke'")
+    closes = view.number(_COUNT.format(op="close"))
     if not closes:
         return unknown(claim, "no client was closed: there is nothing to judge")
     bound = context.close_ns / 1e9

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from kafkalab.cli import output
-from kafkalab.clients import builds
+from kafkalab.clients import builds, versions
 from kafkalab.clients.builds import Launch
 from kafkalab.clients.resolver import order_of, resolve_client, settled
 from kafkalab.model.errors import BuildError, ExitCode
@@ -86,12 +86,12 @@ def _document(client: Known) -> dict[str, Any]:
 def _clients(found: Sequence[Known]) -> Table:
     table = Table("client", "runtime", "pinned", "built here, as loaded")
     for client in found:
-        loaded = [_version(made) for made in client.built]
+        loaded = versions.ordered({_version(made) for made in client.built})
         table.add_row(
             client.name,
             client.runtime,
             client.pinned,
-            ", ".join(dict.fromkeys(loaded)) or f"none: kafkalab clients {client.name}@pinned",
+            ", ".join(loaded) or f"none: kafkalab clients {client.name}@pinned",
         )
     return table
 
@@ -99,13 +99,18 @@ def _clients(found: Sequence[Known]) -> Table:
 def _capabilities(found: Sequence[Known]) -> Table:
     asked = [(client, made) for client in found if (made := client.shown())]
     table = Table(title=f"{_YES} can   {_NO} cannot   as its driver says, in the version shown")
-    table.add_column("capability")
+    table.add_column("capability", no_wrap=True)
     for client, made in asked:
-        table.add_column(f"{client.name}\n{_version(made)}", justify="center")
+        table.add_column(f"{_broken(client.name)}\n{_version(made)}", justify="center")
     for name in SHOWN:
         marks = (_YES if name in made.hello["capabilities"] else _NO for _, made in asked)
         table.add_row(name, *marks)
     return table
+
+
+def _broken(name: str) -> str:
+    """A name that may take several lines, so that seven clients fit a terminal."""
+    return name.replace("-", "-\n")
 
 
 def _version(made: Launch) -> str:

@@ -126,6 +126,21 @@ def _airflow() -> Finding:
     return Finding("Airflow", "ok", f"up, {up.url}" if up else "not up; make up starts it")
 
 
+def _connections() -> Finding:
+    """Whether bytes per connection can be had from the kernel, rather than from clients."""
+    from kafkalab.cluster.wire import Ledger
+
+    try:
+        ledger = Ledger()
+    except LabError as error:
+        return Finding("connections", "optional", str(error), "bytes on the wire are not measured")
+    ledger.close()
+    if ledger.hears_ends:
+        return Finding("connections", "ok", "counted by the kernel to their end")
+    todo = "counts are a lower bound; CAP_NET_ADMIN makes them exact"
+    return Finding("connections", "ok", "counted by the kernel, without their last bytes", todo)
+
+
 def _noise() -> Finding:
     """Pressure stall information tells a noisy host from a slow build."""
     there = Path("/proc/pressure/cpu").exists()
@@ -135,5 +150,6 @@ def _noise() -> Finding:
 
 
 _CHECKS: tuple[Callable[[], Finding], ...] = (
-    _python, _java, _memory, _cores, _disk, _artifacts, _docker, _store, _airflow, _noise,
+    _python, _java, _memory, _cores, _disk, _artifacts, _docker, _store, _airflow, _connections,
+    _noise,
 )  # fmt: skip

@@ -45,8 +45,11 @@ def make(order: Order, folder: Path, log: BuildLog) -> Made:
         got = _go(log, ["get", f"{order.package}@{_tag(order.source.release)}"], folder)
     if got:
         raise builds.absent(order, BUILDER, log)
+    # A driver may look at the client that it was given: Go cannot ask for a function at run time.
+    if _go(log, ["generate", "."], folder):
+        raise log.failure(f"cannot build {order.subject}: its driver's `go generate` failed.")
     if _go(log, ["build", "-trimpath", "-o", _BINARY, "."], folder):
-        raise log.failure(f"{order.subject} cannot be built: its driver does not compile.")
+        raise log.failure(f"cannot build {order.subject}: its driver does not compile.")
     return Made((f"{FOLDER}/{_BINARY}",))
 
 

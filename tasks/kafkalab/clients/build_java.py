@@ -32,7 +32,7 @@ def make(order: Order, _folder: Path, log: BuildLog) -> Made:
     try:
         classes = maven.compile_java(order.driver, libraries)
     except UsageError as error:  # the driver's sources, not the request
-        raise BuildError(f"{order.subject} cannot be built: {error}", str(error)) from error
+        raise BuildError(f"cannot build {order.subject}: {error}", str(error)) from error
     if order.source.folder:
         jar = _built_jar(order, order.source.folder)
         name = f"{order.package.partition(':')[2]}-"

@@ -62,7 +62,7 @@ def known_versions(package: str) -> list[str]:
 
 def _packed(order: Order, source: Path, folder: Path, log: BuildLog) -> Path:
     if not (source / "package.json").is_file():
-        raise log.failure(f"{order.subject} cannot be built: {source} has no package.json.")
+        raise log.failure(f"cannot build {order.subject}: {source} has no package.json.")
     copy = folder / ".source"
     shutil.copytree(source, copy, ignore=_UNWANTED, symlinks=True)
     for arguments in (
@@ -72,7 +72,7 @@ def _packed(order: Order, source: Path, folder: Path, log: BuildLog) -> Path:
     ):
         if _npm(log, arguments, copy):
             raise log.failure(
-                f"{order.subject} cannot be built: `npm {arguments[0]}` fails in its checkout."
+                f"cannot build {order.subject}: `npm {arguments[0]}` fails in its checkout."
             )
     shutil.rmtree(copy)
     return next(folder.glob("*.tgz"))

@@ -148,7 +148,7 @@ def absent(order: Order, builder: Builder, log: BuildLog) -> Exception:
                 f"{order.subject.name} has no version {order.source.release}: the nearest are "
                 f"{near}."
             )
-    return log.failure(f"{order.subject} cannot be built: expected it to install, it does not.")
+    return log.failure(f"cannot build {order.subject}: expected it to install, it does not.")
 
 
 def _whole(folder: Path) -> bool:
@@ -206,7 +206,7 @@ def _hello(order: Order, argv: Sequence[str], folder: Path, log: BuildLog) -> di
         log.add(stderr.read_text(encoding="utf-8", errors="replace") if stderr.exists() else "")
         log.add(str(error))
         raise log.failure(
-            f"{order.subject} cannot be built: it installs, but its driver does not load here."
+            f"cannot build {order.subject}: it installs, but its driver does not load here."
         ) from error
     for name in ("t", "pid", "wall_ns"):  # of that one process
         hello.pop(name, None)

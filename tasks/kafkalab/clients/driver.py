@@ -23,6 +23,8 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from kafkalab.clients.contract import COMPLETIONS, Command, Event, Reply, hello_problem
 from kafkalab.clients.spawn import spawn
 from kafkalab.clients.stderrlog import StderrLog
@@ -114,9 +116,9 @@ class Driver:
         """The `hello` event."""
         return self._hello.result(0)
 
-    def last_lines(self) -> str:
+    def last_lines(self, count: int = 5) -> str:
         """The last lines of its stderr."""
-        return self._stderr.last_lines()
+        return self._stderr.last_lines(count)
 
     def alive(self) -> bool:
         """Whether the process runs and has kept to the contract so far."""
@@ -128,7 +130,7 @@ class Driver:
         command: dict[str, Any] = {"id": future.op_id, "op": op, **fields}
         if client is not None:
             command["client"] = client
-        line = json.dumps(command, separators=(",", ":")).encode() + b"\n"
+        line = orjson.dumps(command, option=orjson.OPT_APPEND_NEWLINE)
         with self._lock:
             if self._broken is None and self._queued_bytes + len(line) <= QUEUED_BYTES_MAX:
                 self._pending[command["id"]] = future
@@ -235,7 +237,7 @@ class Driver:
 
     def _handle(self, line: bytes) -> bool:
         try:
-            event = json.loads(line)
+            event = _parsed(line)
             kind = event["type"]
             time_ns = event["t"]
         except (ValueError, KeyError, TypeError):
@@ -287,3 +289,11 @@ class Driver:
         with contextlib.suppress(ProcessLookupError):
             if not self._dead.is_set():
                 os.killpg(self.pid, number)
+
+
+def _parsed(line: bytes) -> Any:
+    """One line of JSON; raises `ValueError`."""
+    try:
+        return orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return json.loads(line)  # takes NaN and lone surrogates, which are no reason to give up

@@ -9,7 +9,8 @@ run before the cluster counts as started.
 A broker keeps its data in the container's own layer, so a killed one comes back with it and a
 removed one leaves nothing. Its log is the container's, over all its starts.
 
-Not visible through the daemon, and therefore −1 in readings: descriptors and sockets.
+Not visible through the daemon, and therefore −1 in readings: descriptors, sockets, connections.
+Bytes on the wire are those of the container's interface, headers included.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from kafkalab.cluster.docker_api import daemon_errors
 from kafkalab.cluster.docker_cluster import DockerCluster
 from kafkalab.cluster.docker_guard import Scope
 from kafkalab.cluster.engine import KILL, PAUSE, STATS, Residue
-from kafkalab.model.cluster import ClusterInfo, ClusterSpec, ProcessStats
+from kafkalab.model.cluster import ClusterInfo, ClusterSpec, ProcessStats, Wire
 from kafkalab.model.errors import InfrastructureError, UsageError
 from kafkalab.model.subject import DriverLaunch
 from kafkalab.runtime import guard, reaper
@@ -163,6 +164,10 @@ class DockerEngine:
     def driver_stats(self, info: ClusterInfo, name: str, pid: int) -> ProcessStats:  # noqa: ARG002
         """One reading of a driver's container; `pid` is the process attached to it, not read."""
         return self._listener.reading(f"{info.network}-{name}")
+
+    def wire(self, info: ClusterInfo) -> Wire | None:  # noqa: ARG002
+        """None: the daemon counts bytes of a container, not of its connections."""
+        return None
 
 
 def _require(client: docker.DockerClient, image: str) -> None:

@@ -225,9 +225,10 @@ def _broker_kafka(version: str) -> list[Entry]:
 
 def _client_python(name: str, version: str) -> list[Entry]:
     source = _source(name)
-    needs = "\n".join(pins.load().needs(source / "requirements.txt"))
-    package = pins.load().clients[name]["package"]
-    packages = site(f"{package}=={version}\n{needs}\n", locked=False)
+    row = pins.load().clients[name]
+    beside = row.get("beside", {}).get(version, ())
+    needs = [*pins.load().needs(source / "requirements.txt"), *beside]
+    packages = site("\n".join([f"{row['package']}=={version}", *needs, ""]), locked=False)
     return [Entry(packages, "site"), Entry(source.parent / "kit-python", "kit")]
 
 

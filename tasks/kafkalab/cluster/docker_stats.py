@@ -88,6 +88,7 @@ def parse(raw: Mapping[str, Any], time_ns: int) -> ProcessStats | None:
     if not memory:
         return None
     anonymous = memory["anon"] if "anon" in memory else memory["rss"]
+    networks = raw.get("networks") or {}
     mapped = memory["file_mapped"] if "file_mapped" in memory else memory["mapped_file"]
     return ProcessStats(
         time_ns=time_ns,
@@ -96,4 +97,11 @@ def parse(raw: Mapping[str, Any], time_ns: int) -> ProcessStats | None:
         threads=int(raw["pids_stats"].get("current", -1)),
         descriptors=-1,
         sockets=-1,
+        received_bytes=_total(networks, "rx_bytes"),
+        sent_bytes=_total(networks, "tx_bytes"),
     )
+
+
+def _total(networks: Mapping[str, Any], counter: str) -> int:
+    """Over the container's interfaces, headers included; −1 when it has none."""
+    return sum(int(each[counter]) for each in networks.values()) if networks else -1

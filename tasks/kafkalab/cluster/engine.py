@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from kafkalab.model.cluster import ClusterInfo, ClusterSpec, ProcessStats
+from kafkalab.model.cluster import ClusterInfo, ClusterSpec, ProcessStats, Wire
 from kafkalab.model.subject import DriverLaunch
 from kafkalab.runtime.lease import Lease
 
@@ -22,6 +22,7 @@ KILL = "kill"  # a broker can be killed and restarted
 PAUSE = "pause"  # a broker can be stopped in mid-flight and go on later
 STATS = "stats"  # memory, CPU, threads of brokers and drivers can be read
 SOCKETS = "sockets"  # descriptors and sockets of a driver can be counted
+CONNECTIONS = "connections"  # what each connection of a driver carried can be told
 
 
 @dataclass(frozen=True)
@@ -101,3 +102,9 @@ class Engine(Protocol):
 
     def driver_stats(self, info: ClusterInfo, name: str, pid: int) -> ProcessStats:
         """One reading of a driver that was started by `wrap_driver`; `pid` is that process."""
+
+    def wire(self, info: ClusterInfo) -> Wire | None:
+        """Every connection of the drivers that were read with `driver_stats`.
+
+        None without the capability `connections`.
+        """

@@ -9,6 +9,7 @@ the guard's own. `stop` removes data and keeps logs.
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import signal
@@ -18,8 +19,9 @@ from pathlib import Path
 
 from kafkalab.cluster import cds, engine, kafka, resources, storage, topology
 from kafkalab.cluster.engine import Residue
-from kafkalab.model.cluster import ClusterInfo, ClusterSpec, Node, ProcessStats
-from kafkalab.model.errors import LabError, UsageError
+from kafkalab.cluster.wire import OPEN, Ledger
+from kafkalab.model.cluster import ClusterInfo, ClusterSpec, Node, ProcessStats, Wire
+from kafkalab.model.errors import InfrastructureError, LabError, UsageError
 from kafkalab.model.subject import DriverLaunch
 from kafkalab.runtime import guard, java, maven, paths, reaper
 from kafkalab.runtime.guard import GuardHandle, Program
@@ -30,6 +32,8 @@ _GRACE_S = 1.0  # brokers of a run that ends have nothing to save, and wait for 
 _LISTENERS = ("CLIENT", "BROKER", "CONTROLLER")
 _GUARD = "brokers"
 
+_log = logging.getLogger(__name__)
+
 
 class ProcessEngine:
     """See `engine.Engine`."""
@@ -39,10 +43,13 @@ class ProcessEngine:
     def __init__(self, ports: Callable[[int], list[int]] = resources.free_ports) -> None:
         """Args: ports: gives that many free ports."""
         self._ports = ports
+        self._ledger: Ledger | None = None
+        self._ledger_lacks = ""  # why there is none
 
     def capabilities(self) -> frozenset[str]:
         """What a scenario may need of this engine."""
-        return frozenset({engine.KILL, engine.PAUSE, engine.STATS, engine.SOCKETS})
+        always = {engine.KILL, engine.PAUSE, engine.STATS, engine.SOCKETS}
+        return frozenset(always | ({engine.CONNECTIONS} if self._connections() else set()))
 
     def start(self, spec: ClusterSpec, run_id: str, lease: Lease) -> ClusterInfo:
         """Start the brokers; they exist on return."""
@@ -139,9 +146,33 @@ class ProcessEngine:
         }
         return launch.argv, {**os.environ, **launch.env, **marks}
 
-    def driver_stats(self, info: ClusterInfo, name: str, pid: int) -> ProcessStats:  # noqa: ARG002
+    def driver_stats(self, info: ClusterInfo, name: str, pid: int) -> ProcessStats:
         """One reading of a driver, whose process `pid` is here."""
-        return resources.read(pid)
+        stats, inodes = resources.read_with_sockets(pid)
+        ledger = self._connections()
+        if ledger is None:
+            return stats
+        found = ledger.look(name, inodes, _servers(info))
+        return replace(
+            stats,
+            received_bytes=sum(each.received_bytes for each in found),
+            sent_bytes=sum(each.sent_bytes for each in found),
+            connections=sum(each.end == OPEN for each in found),
+        )
+
+    def wire(self, info: ClusterInfo) -> Wire | None:
+        """Every connection of the drivers; None where the kernel does not tell."""
+        ledger = self._connections()
+        return ledger.wire(_servers(info)) if ledger else None
+
+    def _connections(self) -> Ledger | None:
+        if self._ledger is None and not self._ledger_lacks:
+            try:
+                self._ledger = Ledger()
+            except InfrastructureError as error:
+                self._ledger_lacks = str(error)
+                _log.warning("connections of drivers are not counted: %s", error)
+        return self._ledger
 
     def _plan(self, spec: ClusterSpec, workdir: Path) -> list[topology.NodePlan]:
         ports = iter(self._ports(spec.nodes * len(_LISTENERS)))
@@ -199,6 +230,10 @@ def _remove_data(workdir: Path) -> None:
     for pattern in ("b*/data", "b*/tmp"):
         for folder in workdir.glob(pattern):
             shutil.rmtree(folder)
+
+
+def _servers(info: ClusterInfo) -> frozenset[str]:
+    return frozenset(node.address for node in info.nodes)
 
 
 def _guard(info: ClusterInfo, node: str) -> GuardHandle:

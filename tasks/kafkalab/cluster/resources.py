@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import socket
 import time
@@ -19,25 +20,31 @@ _TRIES = 2_000
 
 def read(pid: int) -> ProcessStats:
     """One reading of a process; raises `InfrastructureError` when it is gone."""
+    return read_with_sockets(pid)[0]
+
+
+def read_with_sockets(pid: int) -> tuple[ProcessStats, frozenset[int]]:
+    """One reading of a process, and the inodes of its sockets (none where they are hidden)."""
     try:
         process = psutil.Process(pid)
         with process.oneshot():
             cpu = process.cpu_times()
             rss_bytes = process.memory_info().rss
             threads = process.num_threads()
-        descriptors, sockets = _descriptors(pid)
+        descriptors, inodes = _descriptors(pid)
     except (psutil.NoSuchProcess, psutil.ZombieProcess, FileNotFoundError) as error:
         raise InfrastructureError(
             f"expected process {pid} to run, so that it can be measured; it has ended."
         ) from error
-    return ProcessStats(
+    stats = ProcessStats(
         time_ns=time.monotonic_ns(),
         rss_bytes=rss_bytes,
         cpu_s=cpu.user + cpu.system,
         threads=threads,
         descriptors=descriptors,
-        sockets=sockets,
+        sockets=-1 if descriptors < 0 else len(inodes),
     )
+    return stats, frozenset(inodes)
 
 
 def free_ports(count: int) -> list[int]:
@@ -82,14 +89,17 @@ def _is_free(port: int) -> bool:
     return True
 
 
-def _descriptors(pid: int) -> tuple[int, int]:
-    """Open descriptors and how many of them are sockets; −1 where they may not be seen."""
+def _descriptors(pid: int) -> tuple[int, list[int]]:
+    """How many descriptors are open (−1 where they may not be seen); inodes of the sockets."""
+    folder = f"/proc/{pid}/fd/"
     try:
-        entries = list(Path(f"/proc/{pid}/fd").iterdir())
+        entries = os.listdir(folder)  # noqa: PTH208 a Path for each of hundreds costs more than it
     except PermissionError:
-        return -1, -1
-    sockets = 0
+        return -1, []
+    inodes = []
     for entry in entries:
         with suppress(FileNotFoundError):  # closed meanwhile
-            sockets += entry.readlink().name.startswith("socket:")
-    return len(entries), sockets
+            target = os.readlink(folder + entry)  # noqa: PTH115 likewise
+            if target.startswith("socket:["):
+                inodes.append(int(target[8:-1]))
+    return len(entries), inodes

@@ -72,3 +72,45 @@ class ProcessStats:
     threads: int
     descriptors: int  # -1 where the engine cannot see them
     sockets: int  # -1 where the engine cannot see them
+    # On the wire since its start; -1 where the engine cannot see it. On the process engine bytes
+    # above TCP, on the docker engine whole frames, as the container's interface counts them.
+    received_bytes: int = -1
+    sent_bytes: int = -1
+    connections: int = -1  # TCP connections that are open
+
+
+@dataclass(frozen=True)
+class Connection:
+    """One TCP connection of a driver, as the kernel counted it; bytes are those above TCP."""
+
+    local: str  # host:port
+    remote: str
+    received_bytes: int
+    sent_bytes: int
+    received_segments: int
+    sent_segments: int
+    first_ns: int  # CLOCK_MONOTONIC of the first look that saw it
+    last_ns: int  # of the last one
+    end: str  # open | counted (closed, counters are final) | missed (what followed is not known)
+
+
+@dataclass(frozen=True)
+class Unseen:
+    """Connections to the cluster that no look saw: what all drivers together lack at most."""
+
+    connections: int = 0
+    received_bytes: int = 0
+    sent_bytes: int = 0
+
+
+@dataclass(frozen=True)
+class Wire:
+    """Every connection that the drivers of a cell had; stored as `wire.json`."""
+
+    drivers: Mapping[str, tuple[Connection, ...]]
+    unseen: Unseen
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON-ready form; `complete` says that no byte of any driver is missing."""
+        missed = any(c.end == "missed" for each in self.drivers.values() for c in each)
+        return {"complete": not missed and not self.unseen.connections, **asdict(self)}

@@ -33,6 +33,9 @@ SERIES: dict[str, tuple[str, str]] = {
     "buffered_records": ("records", "held by the client"),
     "threads": ("threads", "threads of the process"),
     "descriptors": ("descriptors", "open file descriptors"),
+    "received_bytes": ("bytes", "received by the process since its start"),
+    "sent_bytes": ("bytes", "sent by the process since its start"),
+    "connections": ("connections", "open TCP connections of the process"),
     "steal_ratio": ("ratio", "CPU time taken by the hypervisor"),
     MARK: ("", "a phase or a fault; the text says which"),
 }

@@ -73,7 +73,7 @@ def worst(verdicts: Iterable[ClaimVerdict]) -> ClaimVerdict:
 
 @dataclass(frozen=True)
 class Skipped:
-    """Something that was planned out, and the capability that would have been needed."""
+    """Something that was left out, and the capability that would have been needed."""
 
     what: str
     needs: str

@@ -55,7 +55,18 @@ PANELS: tuple[PanelSpec, ...] = (
         {"lag_records": "lag", "buffered_records": "buffered"},
         total=True,
     ),
-    PanelSpec("Threads and descriptors", "count", {"threads": "threads", "descriptors": "open"}),
+    PanelSpec(
+        "On the wire",
+        "MiB",
+        {"received_bytes": "received", "sent_bytes": "sent"},
+        total=True,
+        scale=1 / 2**20,
+    ),
+    PanelSpec(
+        "Threads, descriptors, connections",
+        "count",
+        {"threads": "threads", "descriptors": "descriptors", "connections": "connections"},
+    ),
     PanelSpec("CPU time stolen", "ratio", {"steal_ratio": "from the"}, least=0.005),
 )
 

@@ -34,6 +34,8 @@ from kafkalab.workloads.recorder import Recorder
 from kafkalab.workloads.registry import workload_named
 from kafkalab.workloads.sampler import Sampler, loop_readings
 
+_NOT_BUILT = "cannot build the client: see the cell's reason and build.log"
+
 
 @dataclass
 class _Outcome:
@@ -71,9 +73,13 @@ def run(context: StepContext) -> StepResult:
         outcome.reason = f"broker {names} died during the cell; its log is in {cluster.workdir}"
     table = judging.history_table(lab.recorder)
     verdict = _judge(cell, scenario, engine.name, outcome, lab, table)
-    verdict = dataclasses.replace(verdict, replay=f"kafkalab replay {context.run.run_id}/{cell.id}")
+    verdict = dataclasses.replace(
+        verdict,
+        replay=f"kafkalab replay {context.run.run_id}/{cell.id}",
+        skipped=evidence.skipped(scenario, verdict.metrics, engine, lab.drivers),
+    )
     _tell(context, verdict)
-    files = evidence.files(context, verdict, table, lab.readings, logs)
+    files = evidence.files(context, verdict, table, lab.readings, logs, host.wire())
     for name, text in (("traceback.txt", outcome.trace), ("build.log", outcome.build_log)):
         if text:
             files[name] = text.encode()
@@ -143,7 +149,11 @@ def _judge(
     cell: Cell, scenario: Scenario, engine: str, outcome: _Outcome, lab: Lab, table: pa.Table
 ) -> CellVerdict:
     driven = outcome.driven or Driven(roles.context())
-    claims = judging.claims(scenario, table, driven, outcome.crashes)
+    if outcome.build_log:
+        unknown = [ClaimVerdict(c, Outcome.UNKNOWN, 0, _NOT_BUILT) for c in scenario.claims]
+        claims = tuple(unknown)
+    else:
+        claims = judging.claims(scenario, table, driven, outcome.crashes)
     outcomes = [claim.outcome for claim in claims]
     if outcome.reason:
         outcomes.append(Outcome.UNKNOWN)
@@ -172,6 +182,8 @@ def _tell(context: StepContext, verdict: CellVerdict) -> None:
             context.progress(f"           evidence: {item}")
     for name, value in sorted(verdict.metrics.items()):
         context.progress(f" metric  {name} = {value:,.3f}")
+    for each in verdict.skipped:
+        context.progress(f" metric  {each.what} was not measured: it needs {each.needs}")
     if verdict.reason:
         context.progress(f"unknown because: {verdict.reason}")
     context.progress(f"verdict {verdict.outcome}; repeat it with: {verdict.replay}")

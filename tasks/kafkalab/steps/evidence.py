@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import signal
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import duckdb
@@ -13,13 +13,20 @@ import pyarrow.parquet as pq
 
 from kafkalab.artifacts.store import to_json
 from kafkalab.clients.driver import Driver
+from kafkalab.cluster.engine import CONNECTIONS, Engine
 from kafkalab.model import series
+from kafkalab.model.cluster import Wire
 from kafkalab.model.scenario import Scenario
 from kafkalab.model.series import Reading
-from kafkalab.model.verdict import CellVerdict, ClaimVerdict, Outcome
+from kafkalab.model.verdict import CellVerdict, ClaimVerdict, Outcome, Skipped
 from kafkalab.steps.frame import StepContext
 
 LOG_BYTES_MAX = 2 * 2**20
+# what an engine or a driver must be able to for a metric to exist
+_NEEDS = {
+    "fetched_bytes_per_delivered_byte": CONNECTIONS,
+    "buffered_records_max": "buffered-records",
+}
 _FROM_OUTSIDE = (-signal.SIGKILL, -signal.SIGTERM)
 
 _METRICS = {
@@ -65,12 +72,26 @@ def metrics(table: pa.Table, readings: Sequence[Reading], scenario: Scenario) ->
     return found
 
 
+def skipped(
+    scenario: Scenario, found: Mapping[str, float], engine: Engine, drivers: Iterable[Driver]
+) -> tuple[Skipped, ...]:
+    """Metrics of the scenario that could not be measured, for want of which capability."""
+    missing = [name for name in scenario.metrics if name not in found and name in _NEEDS]
+    if not missing:
+        return ()
+    able = engine.capabilities()
+    for driver in drivers:
+        able |= frozenset(driver.hello["capabilities"])
+    return tuple(Skipped(name, _NEEDS[name]) for name in missing if _NEEDS[name] not in able)
+
+
 def files(
     context: StepContext,
     verdict: CellVerdict,
     table: pa.Table,
     readings: Sequence[Reading],
     logs: Path,
+    wire: Wire | None = None,
 ) -> dict[str, bytes | Path]:
     """Everything of a cell under its name; `verdict.json` names where the evidence is."""
     found: dict[str, bytes | Path] = {
@@ -84,6 +105,9 @@ def files(
     for claim in raw["claims"]:
         claim["evidence_uri"] = uri
     raw["series"] = {"metrics": context.key("metrics.parquet")}
+    if wire is not None:
+        found["wire.json"] = to_json(wire.to_dict())
+        raw["series"]["wire"] = context.key("wire.json")
     found["verdict.json"] = to_json(raw)
     return found
 
@@ -115,5 +139,5 @@ def crashes(drivers: Iterable[Driver]) -> Iterable[ClaimVerdict]:
         if code is None or code in _FROM_OUTSIDE:
             continue
         summary = f"driver process {driver.name} ended by itself with exit code {code}"
-        found = {"driver": driver.name, "exit_code": code, "stderr": driver.last_lines()}
+        found = {"driver": driver.name, "exit_code": code, "stderr": driver.last_lines(40)}
         yield ClaimVerdict("crash", Outcome.FAIL, 1, summary, (found,))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from kafkalab.clients.driver import Driver
 from kafkalab.clients.resolver import resolve_client
 from kafkalab.cluster.engine import Engine
-from kafkalab.model.cluster import ClusterInfo, ProcessStats
+from kafkalab.model.cluster import ClusterInfo, ProcessStats, Wire
+from kafkalab.model.errors import InfrastructureError
 from kafkalab.model.subject import Subject
 from kafkalab.runtime.pins import Pins
 from kafkalab.workloads.admin import Admin
@@ -44,7 +46,13 @@ class EngineHost:
     def stop(self, driver: Driver) -> None:
         """End a driver: SIGTERM, bounded, then SIGKILL."""
         if driver.alive():
+            with suppress(InfrastructureError):  # it ended in between: there is nothing to look at
+                self.stats(driver)  # connections take their counters with them
             driver.terminate(TERMINATE_S)
+
+    def wire(self) -> Wire | None:
+        """Every connection that the drivers had; None where the engine cannot tell."""
+        return self._engine.wire(self._cluster)
 
     def admin(self, recorder: Recorder) -> tuple[Driver, Admin]:
         """The lab's own admin on this cluster, whichever client is under test."""

@@ -14,7 +14,8 @@ from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_fixed
 from kafkalab.clients.driver import Driver
 from kafkalab.model.errors import InfrastructureError
 from kafkalab.workloads.client import Client
-from kafkalab.workloads.recorder import Recorder, error_name
+from kafkalab.workloads.expansion import error_name
+from kafkalab.workloads.recorder import Recorder
 
 SPREADING_S = 15.0
 # What a broker answers whose metadata does not have a new topic, leader or coordinator yet. The lab

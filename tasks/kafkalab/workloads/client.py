@@ -10,7 +10,8 @@ from typing import Any
 from kafkalab.clients.contract import Command, Reply
 from kafkalab.clients.driver import Driver
 from kafkalab.model.errors import DriverError
-from kafkalab.workloads.recorder import Recorder, error_name
+from kafkalab.workloads.expansion import error_name
+from kafkalab.workloads.recorder import Recorder
 
 Offsets = Sequence[tuple[str, int, int]]
 

@@ -20,7 +20,7 @@ from kafkalab.workloads.recorder import Recorder
 
 def history_table(recorder: Recorder) -> pa.Table:
     """The recorded history in its columnar form."""
-    return history.table(recorder.rows())
+    return history.from_columns(recorder.columns())
 
 
 def history_claims(

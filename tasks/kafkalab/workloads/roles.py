@@ -11,8 +11,11 @@ import threading
 import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import Any
 
+from kafkalab.clients.driver import Driver
+from kafkalab.model.errors import InfrastructureError
 from kafkalab.model.history import CheckContext
 from kafkalab.model.verdict import ClaimVerdict, Outcome
 from kafkalab.workloads.client import Client
@@ -31,16 +34,18 @@ class Delivered:
         self._changed = threading.Condition()
         self._next: dict[tuple[str, int], int] = {}
         self.records = 0
+        self.bytes = 0  # of their values
         self.moved_at = time.monotonic()
 
     def add(self, records: Iterable[Sequence[Any]]) -> int:
         """Count polled records; returns how many there were."""
         with self._changed:
             before = self.records
-            for topic, partition, offset, *_rest in records:
+            for topic, partition, offset, _value, size, *_rest in records:
                 key = (topic, partition)
                 self._next[key] = max(self._next.get(key, 0), offset + 1)
                 self.records += 1
+                self.bytes += size
             if self.records > before:
                 self.moved_at = time.monotonic()
                 self._changed.notify_all()
@@ -134,9 +139,25 @@ def finish(futures: Iterable[Future[int]], stop: threading.Event) -> None:
         future.result(timeout=60)
 
 
+def fetched(lab: Lab, drivers: Iterable[Driver], delivered: Delivered) -> dict[str, float]:
+    """`fetched_bytes_per_delivered_byte`; empty where the engine does not see connections.
+
+    Everything that the drivers' processes received counts: metadata, and acknowledgements where a
+    process also produces. Call it when all is delivered, before clients close.
+    """
+    looks = [lab.host.stats(driver) for driver in drivers]
+    received = [look.received_bytes for look in looks if look and look.connections >= 0]
+    if len(received) < len(looks) or not delivered.bytes:
+        return {}
+    return {"fetched_bytes_per_delivered_byte": sum(received) / delivered.bytes}
+
+
 def close(lab: Lab, clients: Sequence[Client]) -> None:
     """Close all clients at once; one that hangs is left to the history and to the driver's end."""
     lab.mark("close")
+    for driver in {client.driver for client in clients}:
+        with suppress(InfrastructureError):  # it ended by itself: the cell says so elsewhere
+            lab.host.stats(driver)  # connections take their counters with them
     if clients:
         with lab.threads(len(clients)) as pool:
             list(pool.map(lambda client: client.close(CLOSE_S + SETTLE_S), clients))

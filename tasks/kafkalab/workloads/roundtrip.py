@@ -43,6 +43,7 @@ class Load:
     producers: int
     consumers: int
     poll_records: int  # most records that one poll may return
+    batch_bytes_max: int = 1_048_588  # the topic's max.message.bytes: largest batch it takes
 
     def __post_init__(self) -> None:
         for name, least in (("records", 1), ("record_bytes", 32), ("partitions", 1)):
@@ -53,14 +54,15 @@ class Load:
 def drive(lab: Lab, load: Load) -> Driven:
     """Produce and consume at once, drain, close."""
     several = len(lab.subjects)
-    topic = lab.topic("roundtrip", max(load.partitions, several))
+    limit = {"max.message.bytes": str(load.batch_bytes_max)}
+    topic = lab.topic("roundtrip", max(load.partitions, several), limit)
     drivers = [lab.driver(f"d{i}", subject) for i, subject in enumerate(lab.subjects)]
     producers = _clients(lab, drivers, "p", load.producers)
     consumers = _clients(lab, drivers, "c", load.consumers)
     stop, delivered = threading.Event(), roles.Delivered()
     config = {"group": f"{topic}-group", "offset_reset": "earliest", "auto_commit": False}
     if several > 1:
-        config["assignor"] = "range"
+        config["assignor"] = "roundrobin"  # the one that every client has
     for consumer in consumers:
         consumer.open("consumer", config)
         consumer.subscribe([topic])
@@ -90,10 +92,11 @@ def drive(lab: Lab, load: Load) -> Driven:
         finally:
             stop.set()
         roles.finish(reading, stop)
+    metrics = roles.fetched(lab, drivers, delivered)
     roles.close(lab, [*producers, *consumers])
     bounds = roles.context(redelivery_allowed=len(consumers) > 1)
     lab.progress(f"sent {sent:,}, delivered {delivered.records:,}")
-    return Driven(bounds, samples={"sent": sent, "delivered": delivered.records}, claims=claims)
+    return Driven(bounds, metrics, {"sent": sent, "delivered": delivered.records}, claims)
 
 
 def _clients(lab: Lab, drivers: Sequence[Driver], kind: str, count: int) -> list[Client]:

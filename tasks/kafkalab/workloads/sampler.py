@@ -1,7 +1,8 @@
 """Reads what a cell's driver processes use, twice a second, while its workload runs.
 
-The process is read from outside (kernel or container), never from what the client says of itself;
-what only the driver sees (heap, buffers) comes with its loop samples.
+The process is read from outside (kernel or container), never from what the client says of itself:
+memory, CPU, and what went over its connections. What only the driver sees (heap, buffers) comes
+with its loop samples.
 """
 
 from __future__ import annotations
@@ -62,6 +63,9 @@ class Sampler:
             "rss_bytes": stats.rss_bytes,
             "threads": stats.threads,
             "descriptors": stats.descriptors,
+            "received_bytes": stats.received_bytes,
+            "sent_bytes": stats.sent_bytes,
+            "connections": stats.connections,
         }
         if driver.name in self._last:
             time_ns, cpu_s = self._last[driver.name]

@@ -71,8 +71,10 @@ def drive(lab: Lab, load: Load) -> Driven:
             stop.set()
             recover.set()
         roles.finish([reading], stop)
+    metrics = roles.fetched(lab, [consumer.driver], delivered)
     roles.close(lab, [producer, consumer])
-    metrics = {"buffered_records_max": max(buffered)} if buffered else {}
+    if buffered:
+        metrics["buffered_records_max"] = max(buffered)
     lab.progress(f"sent {sent:,}, delivered {overloaded:,} slowly, {delivered.records:,} in all")
     return Driven(roles.context(), metrics, {"sent": sent, "delivered": delivered.records})
 

@@ -30,13 +30,14 @@ from typing import Any
 import pytest
 
 from kafkalab.model.history import CheckContext, Row
-from kafkalab.workloads.recorder import _content as recorder_content
+from kafkalab.workloads.expansion import _content as recorder_content
 
 MS = 1_000_000
 CONTENTS = {
     "plain": {"key": None, "value": "payload", "headers": []},
     "null": {"key": "payload", "value": None},
     "empty": {"key": "payload", "value": ""},
+    "nokey": {"key": ""},
     "key": {"key": "k"},
     "header": {"headers": [["a", "1"]]},
     "header2": {"headers": [["a", "2"]]},

@@ -55,7 +55,7 @@ def test_docker_names_the_image_of_the_version_and_builds_nothing():
     ("text", "words"),
     [
         ("confluent-kafk@2.0.0", "Did you mean confluent-kafka?"),
-        ("nothing-like-it@1", "expected one of confluent-kafka, kafka-clients"),
+        ("nothing-like-it@1", "expected one of aiokafka, confluent-kafka"),
         ("kafka-clients@oldest", "no role 'oldest'"),
     ],
 )

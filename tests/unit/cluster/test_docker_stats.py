@@ -35,6 +35,20 @@ def test_memory_is_what_is_resident_without_the_page_cache(memory: dict[str, int
     assert docker_stats.parse(raw(memory), 7) == expected
 
 
+def test_bytes_on_the_wire_are_those_of_all_interfaces_and_unknown_without_one() -> None:
+    accounted = raw({"anon": 100, "file_mapped": 20})
+    alone = docker_stats.parse(accounted, 7)
+    interfaces = {
+        "eth0": {"rx_bytes": 1000, "tx_bytes": 10},
+        "eth1": {"rx_bytes": 500, "tx_bytes": 5},
+    }
+    found = docker_stats.parse({**accounted, "networks": interfaces}, 7)
+    assert alone is not None
+    assert found is not None
+    assert (alone.received_bytes, alone.sent_bytes, alone.connections) == (-1, -1, -1)
+    assert (found.received_bytes, found.sent_bytes, found.connections) == (1500, 15, -1)
+
+
 def test_a_container_that_ended_has_no_reading() -> None:
     assert docker_stats.parse(raw({}), 7) is None
 

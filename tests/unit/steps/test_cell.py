@@ -37,7 +37,7 @@ def test_a_cell_that_breaks_keeps_what_was_recorded(monkeypatch, capsys, raised,
     lab, outcome = cell._drive(context, CELL, SCENARIO, host)
 
     assert outcome.reason == reason
-    assert len(list(lab.recorder.rows())) == 1
+    assert len(lab.recorder.columns()["index"]) == 1
     assert stopped == ["admin"]
     assert capsys.readouterr().err == outcome.trace
     assert ("Traceback" in outcome.trace) == isinstance(raised, ValueError)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from kafkalab.checkers import history
@@ -42,6 +44,21 @@ def test_memory_is_the_highest_reading_and_absent_without_one():
     readings = [Reading(1, "driver:d0", "rss_bytes", v) for v in (10.0, 30.0, 20.0)]
     assert measured("B01", readings)["rss_bytes_max"] == 30.0
     assert "rss_bytes_max" not in measured("B01")
+
+
+def test_a_metric_is_left_out_only_for_want_of_what_it_needs():
+    engine = SimpleNamespace(capabilities=lambda: frozenset({"stats"}))
+    able = SimpleNamespace(hello={"capabilities": ["buffered-records"]})
+    unable = SimpleNamespace(hello={"capabilities": []})
+
+    def left_out(driver, found=()):
+        skips = evidence.skipped(CATALOGUE["B01"], dict.fromkeys(found, 1.0), engine, [driver])
+        return {each.what: each.needs for each in skips}
+
+    wire = {"fetched_bytes_per_delivered_byte": "connections"}
+    assert left_out(able) == wire
+    assert left_out(unable) == {**wire, "buffered_records_max": "buffered-records"}
+    assert left_out(unable, ["fetched_bytes_per_delivered_byte", "buffered_records_max"]) == {}
 
 
 class Ended:

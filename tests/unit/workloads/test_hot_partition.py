@@ -25,7 +25,7 @@ class Consumer:
 
     def poll(self, count, _timeout_ms):
         self.polls += 1
-        return [["t", self.polls % 2, self.polls * 20 + n] for n in range(count)]
+        return [["t", self.polls % 2, self.polls * 20 + n, n, 64] for n in range(count)]
 
 
 LAB = SimpleNamespace(mark=lambda _text: None, check_time=lambda: None)

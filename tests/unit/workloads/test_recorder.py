@@ -6,6 +6,8 @@ import json
 import zlib
 
 from kafkalab.checkers import history
+from kafkalab.model.history import COLUMNS, Row
+from kafkalab.workloads import judging
 from kafkalab.workloads.recorder import Recorder
 
 CRC = zlib.crc32(b"t")
@@ -18,7 +20,8 @@ def recorded(*events, commands=()):
     listen = recorder.listener("d0")
     for event in events:
         listen(event)
-    return list(recorder.rows())
+    columns = recorder.columns()
+    return [Row(*values) for values in zip(*(columns[n] for n, _ in COLUMNS), strict=True)]
 
 
 def test_a_send_is_one_row_a_record_with_its_own_outcome():
@@ -77,7 +80,7 @@ def test_what_the_lab_does_is_there_and_the_table_is_well_formed():
     listen({"type": "ok", "t": 2, "id": 1, "op": "open", "client": "c0"})
     listen({"type": "assigned", "t": 3, "client": "c0", "partitions": [["t", 0], ["t", 1]]})
     recorder.note(4, "c0", "kill", {"driver": "d0"})
-    table = history.table(recorder.rows())
+    table = judging.history_table(recorder)
     assert not history.validate(table)
     assert table["op"].to_pylist() == ["open", "open", "assigned", "assigned", "kill"]
     assert json.loads(table["detail"][0].as_py())["config"] == {"group": "g"}

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
+from kafkalab.model.cluster import ProcessStats
 from kafkalab.model.errors import UsageError
 from kafkalab.model.verdict import Outcome
 from kafkalab.workloads import hot_partition, loops, roles
@@ -28,6 +31,20 @@ def test_nothing_delivered_is_no_progress():
     before = delivered.moved_at
     assert delivered.add([]) == 0
     assert delivered.moved_at == before
+
+
+@pytest.mark.parametrize(
+    ("connections", "expected"), [(4, {"fetched_bytes_per_delivered_byte": 2.5}), (-1, {})]
+)
+def test_fetched_bytes_are_compared_with_the_values_where_connections_are_seen(
+    connections, expected
+):
+    delivered = roles.Delivered()
+    stats = ProcessStats(1, 1, 0.1, 1, 1, 1, 160, 50, connections)
+    lab = SimpleNamespace(host=SimpleNamespace(stats=lambda _driver: stats))
+    assert roles.fetched(lab, ["d0", "d1"], delivered) == {}  # nothing delivered: no ratio
+    delivered.add([record(0, 0), record(0, 1)])
+    assert roles.fetched(lab, ["d0", "d1"], delivered) == expected
 
 
 def test_the_next_offset_of_a_poll_is_one_beyond_its_last():

@@ -19,7 +19,7 @@ def test_a_driver_that_cannot_be_read_leaves_a_hole_in_its_own_series_only(monke
         if driver.name == "gone":
             raise InfrastructureError("it has ended")
         twice.release()
-        return ProcessStats(1, 1000, 0.1, 2, 3, 4)
+        return ProcessStats(1, 1000, 0.1, 2, 3, 4, received_bytes=77, connections=-1)
 
     drivers = [SimpleNamespace(name="gone"), SimpleNamespace(name="here")]
     lab = SimpleNamespace(drivers=drivers, host=SimpleNamespace(stats=stats), readings=[])
@@ -27,3 +27,6 @@ def test_a_driver_that_cannot_be_read_leaves_a_hole_in_its_own_series_only(monke
         assert twice.acquire(timeout=5)
         assert twice.acquire(timeout=5)
     assert {each.source for each in lab.readings} == {"driver:here"}
+    seen = {each.metric: each.value for each in lab.readings}
+    assert seen["received_bytes"] == 77
+    assert not {"sent_bytes", "connections"} & set(seen)  # what cannot be seen is no reading

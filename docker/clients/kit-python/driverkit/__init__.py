@@ -43,13 +43,19 @@ Loops
                     `max_poll_records` (int or None: what the client likes). A client that gives
                     records one by one takes the time of each, and has some looked at together.
     They count, sample once a second and check every record. They are measured against a bare loop
-    of the same client: where a call for each record costs too much, override `closed_chunk`.
+    of the same client: where a call for each record costs too much, override `closed_chunk`, which
+    hands over `self.payloads(count, now_ns)`.
+An event loop
+    `driverkit.aio` has `main` and `AsyncClient` in place of `main` and `Client`: `op_` methods may
+    be coroutines, all clients live on one loop in a thread of its own, and a lab that does not read
+    stops a client, not the loop. Loops override `run` by a coroutine.
 Errors
     `ERROR_NAMES[code]` is the protocol's name of an error code, `problem(message)` an error that is
     the driver's own finding, `READ_ONLY` are the commands that change nothing.
 
-A driver never retries, reorders or hides what its client does. See confluent-kafka/ beside this kit
-for a whole one.
+A driver never retries, reorders or hides what its client does. Its requirements.txt names, beside
+what the client needs, `hdrhistogram`. See confluent-kafka/ (threads) and aiokafka/ (an event loop)
+beside this kit for whole ones.
 """
 
 from driverkit.client import NO_OFFSET, SLICE_S, BaseClient, Client, Command

@@ -1,24 +1,23 @@
 """The consume loop: takes records as fast as the program works, and looks at every one of them.
 
-Records are checked a delivery at a time with the interpreter's C code (`map`, `zip`, `sorted`), and
-one by one only where that finds something.
+Records are checked a delivery at a time with the interpreter's C code, small ones of one size with
+one CRC-32 for all, and one by one only where that finds something.
 """
 
 from __future__ import annotations
 
-import struct
 import time
-from itertools import compress
+from collections.abc import Iterable, Sequence
+from itertools import repeat
 from typing import Any
 from zlib import crc32
 
 from driverkit.client import Command
 from driverkit.loops import Loop
 from driverkit.outcome import RefusedError
-from driverkit.payload import MAGIC, RESIDUE, unpack
+from driverkit.payload import MAGIC, RESIDUE, SIZE_MIN, SMALL, Intact, header, unpack
 
 COMMITS = ("none", "auto", "sync", "async")
-_begin = struct.Struct(">4sQq").unpack_from  # what a loop looks at in a header
 
 
 class ConsumeLoop:
@@ -40,6 +39,7 @@ class ConsumeLoop:
         self.work_ns = int((command.get("work_us") or 0) * 1000)
         self.loop = Loop(client, command)
         self.positions: dict[tuple[str, int], int] = {}
+        self._intact: dict[int, Intact] = {}  # by size
 
     # What a driver overrides.
 
@@ -84,55 +84,73 @@ class ConsumeLoop:
         return left if self.batch is None else min(self.batch, left)
 
     def delivered(
-        self, now_ns: int, values: list[bytes | None], times_ns: list[int] | None = None
+        self, now_ns: int, values: Sequence[bytes | None], times_ns: list[int] | None = None
     ) -> None:
         """Check and count the values of one delivery.
 
         Args:
             now_ns: when it came.
             values: of its records.
-            times_ns: where each record is a delivery, and they are only looked at together: when
-                each came.
+            times_ns: where each record is a delivery, and some are only looked at together: when
+                each of them came.
         """
         meter = self.loop.meter
         if times_ns is None:
             meter.delivered(now_ns, len(values))
         else:
             meter.delivered_each(times_ns)
-        try:
-            intact = list(map(crc32, values)).count(RESIDUE) == len(values)
-            headers = list(map(_begin, values))
-        except (TypeError, struct.error):  # null, or shorter than a header
-            intact, headers = False, []
-        if not intact or any(each[0] != MAGIC for each in headers):
-            values, times_ns = self._without_bad(values, times_ns)
-            headers = list(map(_begin, values))
-        if not headers:
-            return
-        _, numbers, intended_ns = zip(*headers, strict=True)
-        meter.bytes += sum(map(len, values))
-        meter.value_sum = (meter.value_sum or 0) + sum(numbers)
-        if times_ns is None:
-            meter.add_latencies([(now_ns - at_ns) // 1000 for at_ns in intended_ns if at_ns])
+        fields = self._read(values)
+        if fields is None:
+            self._read_each(values, repeat(now_ns) if times_ns is None else times_ns)
+        elif times_ns is None:
+            meter.latencies.add([(now_ns - sent) // 1000 for _, sent in fields if sent])
         else:
-            pairs = zip(times_ns, intended_ns, strict=True)
-            meter.add_latencies([(came - at_ns) // 1000 for came, at_ns in pairs if at_ns])
+            together = zip(times_ns, fields, strict=True)
+            meter.latencies.add([(at - f[1]) // 1000 for at, f in together if f[1]])
 
-    def _without_bad(
-        self, values: list[bytes | None], times_ns: list[int] | None
-    ) -> tuple[list[bytes], list[int] | None]:
-        """Count payloads that are not what was sent, and leave them and their times out."""
-        intact = [value is not None and unpack(value)[1] is None for value in values]
-        self.loop.meter.corrupt += intact.count(False)
-        good = list(compress(values, intact))
-        return good, None if times_ns is None else list(compress(times_ns, intact))
+    def _read(self, values: Sequence[Any]) -> list[tuple[int, int]] | None:
+        """Count values where all are intact, and give (value, sent at); None where one is not."""
+        try:
+            sizes = set(map(len, values))
+        except TypeError:  # a null value
+            return None
+        if min(sizes) < SIZE_MIN:
+            return None
+        alike = len(sizes) == 1
+        fields = self._together(values, *sizes) if alike else _one_by_one(values)
+        if fields is not None:
+            meter = self.loop.meter
+            meter.bytes += sizes.pop() * len(values) if alike else sum(map(len, values))
+            meter.value_sum = (meter.value_sum or 0) + sum([value for value, _ in fields])
+        return fields
+
+    def _together(self, values: Sequence[bytes], size: int) -> list[tuple[int, int]] | None:
+        if size > SMALL:
+            return _one_by_one(values)
+        intact = self._intact.get(size)
+        if intact is None:
+            intact = self._intact[size] = Intact(size)
+        return intact(values)
+
+    def _read_each(self, values: Sequence[bytes | None], times_ns: Iterable[int]) -> None:
+        """Count the payloads that are what was sent, and those that are not."""
+        meter = self.loop.meter
+        for value, now_ns in zip(values, times_ns, strict=False):
+            number, problem, _, _ = unpack(value)
+            if problem is not None or value is None or number is None:
+                meter.corrupt += 1
+                continue
+            meter.bytes += len(value)
+            meter.value_sum = (meter.value_sum or 0) + number
+            if sent := header(value)[2]:
+                meter.latencies.add([(now_ns - sent) // 1000])
 
     def order(self, topic: str, partition: int, offsets: list[int]) -> None:
         """Count the records of one partition, and offsets that step back."""
         self.loop.meter.partitions[f"{topic}/{partition}"] += len(offsets)
-        before = self.positions.get((topic, partition), -1)
-        if offsets[0] <= before or offsets != sorted(set(offsets)):
-            for offset in offsets:
+        before, first = self.positions.get((topic, partition), -1), offsets[0]
+        if first <= before or offsets != list(range(first, first + len(offsets))):
+            for offset in offsets:  # a gap, or a step back
                 self.loop.meter.out_of_order += offset <= before
                 before = offset
         self.positions[topic, partition] = offsets[-1]
@@ -147,3 +165,11 @@ class ConsumeLoop:
         """Count an error that the loop survives, and report it."""
         self.loop.meter.errors += 1
         self.client.error(error)
+
+
+def _one_by_one(values: Sequence[bytes]) -> list[tuple[int, int]] | None:
+    fields = list(map(header, values))
+    whole = list(map(crc32, values)).count(RESIDUE) == len(values)
+    if not whole or any(each[0] != MAGIC for each in fields):
+        return None
+    return [(each[1], each[2]) for each in fields]

@@ -1,27 +1,15 @@
-"""What a loop counts: one interval and the whole, in the contract's words.
-
-Counting must not slow down what is counted. Latencies are kept as plain numbers while the loop
-runs, counted by the interpreter's own C code once an interval, rounded to three digits, and only
-then put into the histogram, bucket by bucket.
-"""
+"""What a loop counts: one interval and the whole, in the contract's words."""
 
 from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable
 from operator import sub
 from typing import Any
 
-from hdrh.histogram import HdrHistogram
+from driverkit.latencies import Latencies
 
-LATENCY_US_MAX = 3_600_000_000
 _MASK64 = (1 << 64) - 1
-
-
-def histogram() -> HdrHistogram:
-    """An empty histogram of microseconds up to an hour, three significant digits."""
-    return HdrHistogram(1, LATENCY_US_MAX, 3)
 
 
 class Meter:
@@ -36,8 +24,7 @@ class Meter:
         self.value_sum: int | None = 0
         self.gap_ns_max = 0
         self.partitions: Counter[str] = Counter()
-        self.latencies_us: list[int] = []
-        self._histogram = histogram()
+        self.latencies = Latencies()
         self._began_ns = time.monotonic_ns()
         self._delivered_ns = self._began_ns
         self.all_records = 0
@@ -51,28 +38,12 @@ class Meter:
         self.all_records += records
 
     def delivered_each(self, times_ns: list[int]) -> None:
-        """Note deliveries of one record each, by their times."""
-        before = [self._delivered_ns, *times_ns]
-        gap = max(map(sub, times_ns, before), default=0)
-        self.gap_ns_max = max(self.gap_ns_max, gap)
-        self._delivered_ns = before[-1]
+        """Note records that were delivered one by one."""
+        gaps = map(sub, times_ns, [self._delivered_ns, *times_ns[:-1]])
+        self.gap_ns_max = max(self.gap_ns_max, *gaps)
+        self._delivered_ns = times_ns[-1]
         self.records += len(times_ns)
         self.all_records += len(times_ns)
-
-    def add_latencies(self, latencies_us: Iterable[int]) -> None:
-        """Keep latencies for the interval's histogram."""
-        self.latencies_us += latencies_us
-        if len(self.latencies_us) > 1_000_000:
-            self._fold()
-
-    def _fold(self) -> None:
-        counted, rounded = Counter(self.latencies_us), Counter[int]()
-        self.latencies_us.clear()
-        for latency, count in counted.items():
-            shift = max(latency.bit_length() - 10, 0)
-            rounded[latency >> shift << shift] += count
-        for latency, count in rounded.items():
-            self._histogram.record_value(min(max(latency, 0), LATENCY_US_MAX), count)
 
     def sample(self) -> dict[str, Any]:
         """The interval in the contract's form; it becomes part of the whole."""
@@ -81,7 +52,6 @@ class Meter:
             self._all._began_ns = self._began_ns  # noqa: SLF001 of the same class
         now_ns = time.monotonic_ns()
         self.gap_ns_max = max(self.gap_ns_max, now_ns - self._delivered_ns)
-        self._fold()
         fields = self._fields(now_ns)
         self._all._absorb(self)  # noqa: SLF001
         self._reset(now_ns)
@@ -94,7 +64,6 @@ class Meter:
         return self._all._fields(time.monotonic_ns())
 
     def _fields(self, now_ns: int) -> dict[str, Any]:
-        some = self._histogram.get_total_count() > 0
         return {
             "interval_s": (now_ns - self._began_ns) / 1e9,
             "records": self.records,
@@ -105,7 +74,7 @@ class Meter:
             "value_sum": None if self.value_sum is None else self.value_sum & _MASK64,
             "partitions": dict(self.partitions),
             "gap_ms_max": self.gap_ns_max / 1e6,
-            "latency_us": self._histogram.encode().decode() if some else None,
+            "latency_us": self.latencies.encoded(),
         }
 
     def _absorb(self, part: Meter) -> None:
@@ -115,12 +84,12 @@ class Meter:
             self.value_sum += part.value_sum
         self.gap_ns_max = max(self.gap_ns_max, part.gap_ns_max)
         self.partitions += part.partitions
-        self._histogram.add(part._histogram)
+        self.latencies.absorb(part.latencies)
 
     def _reset(self, now_ns: int) -> None:
         self.records = self.bytes = self.errors = self.corrupt = self.out_of_order = 0
         self.value_sum = None if self.value_sum is None else 0
         self.gap_ns_max = 0
         self.partitions = Counter()
-        self._histogram.reset()
+        self.latencies.clear()
         self._began_ns = now_ns

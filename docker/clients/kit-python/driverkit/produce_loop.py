@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Iterable
 from itertools import cycle, repeat
 from typing import Any
 
 from driverkit.client import BaseClient, Command
 from driverkit.loops import Loop
-from driverkit.payload import Packer
+from driverkit.payload import SMALL, Packer
 
 CHUNK = 128
 _MASK64 = (1 << 64) - 1
@@ -32,12 +33,15 @@ class ProduceLoop:
         self.topic: str = command["topic"]
         self.size: int = command["record_bytes"]
         self.rate: float | None = command.get("rate")
-        partitions = command.get("partitions")
-        self.partitions = cycle(partitions) if partitions else repeat(-1)  # −1: the client chooses
+        partitions = command.get("partitions") or [-1]  # −1: the client chooses
+        self.partitions = cycle(partitions)
         self.first = self.value = command.get("first_value") or 0
         self.loop = Loop(client, command)
         self.loop.meter.value_sum = None  # in samples; the completion has it
-        self.build = Packer(self.topic).builder(self.size)
+        packer = Packer(self.topic)
+        self.build = packer.builder(self.size)
+        alike = len(partitions) == 1 and self.size <= SMALL
+        self._series = packer.series(self.size) if alike else None
         self.refused_sum = 0  # values that were handed over and failed
         self.acked: list[int] = []  # intended times
         self.landed: list[int] = []  # partitions
@@ -94,10 +98,10 @@ class ProduceLoop:
 
     def closed_chunk(self, count: int) -> None:
         """Hand over as many records, all at once."""
-        now_ns, end = time.monotonic_ns(), self.value + count
-        for value, partition in zip(range(self.value, end), self.partitions, strict=False):
-            self.hand_over(self.build(value, partition, now_ns), value, partition, now_ns)
-        self.value = end
+        now_ns = time.monotonic_ns()
+        for value, (payload, partition) in enumerate(self.payloads(count, now_ns), self.value):
+            self.hand_over(payload, value, partition, now_ns)
+        self.value += count
 
     def open_chunk(self, most: int) -> None:
         """Hand over what is due by now; wait a little when nothing is."""
@@ -110,6 +114,14 @@ class ProduceLoop:
             payload = self.build(value, partition, intended_ns)
             self.hand_over(payload, value, partition, intended_ns)
         self.value += count
+
+    def payloads(self, count: int, now_ns: int) -> Iterable[tuple[bytes, int]]:
+        """The next payloads of a closed loop, each with its partition."""
+        if self._series is not None:
+            partition = next(self.partitions)
+            return zip(self._series(self.value, count, partition, now_ns), repeat(partition))
+        values = zip(range(self.value, self.value + count), self.partitions, strict=False)
+        return [(self.build(value, partition, now_ns), partition) for value, partition in values]
 
     def acknowledged(self, intended_ns: int, partition: int) -> None:
         """A record got through."""
@@ -131,7 +143,7 @@ class ProduceLoop:
         now_ns, meter = time.monotonic_ns(), self.loop.meter
         meter.delivered(now_ns, count)
         meter.bytes += count * self.size
-        meter.add_latencies([(now_ns - intended_ns) // 1000 for intended_ns in acked])
+        meter.latencies.add([(now_ns - intended_ns) // 1000 for intended_ns in acked])
         for partition, records in Counter(landed).items():
             meter.partitions[f"{self.topic}/{partition}"] += records
 

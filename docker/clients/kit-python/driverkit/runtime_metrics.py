@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import gc
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from driverkit.client import BaseClient
 
+scheduler_delay_ms: Callable[[str], float] | None = None  # set where an event loop is watched
 _gc_started_s = 0.0
 _gc_total_s = 0.0
 
@@ -26,10 +28,11 @@ gc.callbacks.append(_on_gc)
 
 def runtime_metrics(client: BaseClient | None) -> dict[str, Any]:
     """The contract's `runtime`; without a client only what the whole process has."""
+    who = "" if client is None else client.name
     process = {
         "heap_bytes": None,  # CPython does not say
         "buffered_records": None,
-        "scheduler_delay_ms_max": None,
+        "scheduler_delay_ms_max": scheduler_delay_ms(who) if scheduler_delay_ms else None,
         "gc_pause_ms_total": round(_gc_total_s * 1e3, 3),
         "threads": _threads(),
         "received_bytes": None,

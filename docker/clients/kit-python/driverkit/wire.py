@@ -29,7 +29,9 @@ class Wire:
         """Write one event, stamped with CLOCK_MONOTONIC."""
         fields["type"] = kind
         fields["t"] = time.monotonic_ns()
-        line = _encode(fields).encode() + b"\n"
+        self._put(_encode(fields).encode() + b"\n")
+
+    def _put(self, line: bytes) -> None:
         with self._lock:
             while line:
                 line = line[os.write(self._fd, line) :]

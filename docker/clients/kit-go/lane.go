@@ -1,0 +1,133 @@
+package kit
+
+import (
+	"sync"
+
+	hdrhistogram "github.com/HdrHistogram/hdrhistogram-go"
+)
+
+const (
+	latencyUsMax = 3_600_000_000
+	foldAt       = 1024   // latencies that a lane keeps before they go into the histogram
+	gapStep      = 50_000 // ns: deliveries that follow each other within it are not told apart
+)
+
+// Lane counts the records of one partition in a loop, from one goroutine at a time; a sample, and
+// the end of the loop, take what is there from another. Hardly anybody else wants its lock.
+type Lane struct {
+	loop      *Loop
+	topic     string
+	partition int32
+
+	mu sync.Mutex
+	counters
+	closed    bool
+	offset    int64   // of the last record
+	latencies []int64 // microseconds, not yet in the histogram
+}
+
+// counters are what is added up of an interval.
+type counters struct {
+	records, bytes, errors, corrupt, outOfOrder int64
+	valueSum                                    uint64
+	gapNs                                       int64
+}
+
+func (c *counters) add(part *counters) {
+	c.records += part.records
+	c.bytes += part.bytes
+	c.errors += part.errors
+	c.corrupt += part.corrupt
+	c.outOfOrder += part.outOfOrder
+	c.valueSum += part.valueSum
+	c.gapNs = max(c.gapNs, part.gapNs)
+}
+
+// Consumed counts one delivered record: is it intact, in order, how old? False when the loop is
+// over and did not count it.
+func (l *Lane) Consumed(nowNs, offset int64, value []byte) bool {
+	intact := problem(value) == ""
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return false
+	}
+	l.deliver(nowNs)
+	if offset <= l.offset {
+		l.outOfOrder++
+	}
+	l.offset = offset
+	if !intact {
+		l.corrupt++
+		return true
+	}
+	l.bytes += int64(len(value))
+	l.valueSum += PayloadValue(value)
+	if sent := PayloadTime(value); sent != 0 {
+		l.latency(nowNs - sent)
+	}
+	return true
+}
+
+// Produced counts one acknowledged record that [Loop.Pace] gave.
+func (l *Lane) Produced(nowNs int64, record Paced) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.deliver(nowNs)
+	l.bytes += int64(record.Size)
+	l.valueSum += record.Value
+	l.latency(nowNs - record.IntendedNs)
+}
+
+// deliver notes a record, and how long there was none; it ends a loop that has enough.
+func (l *Lane) deliver(nowNs int64) {
+	l.records++
+	if before := l.loop.deliveredNs.Load(); nowNs-before > gapStep {
+		if l.loop.deliveredNs.CompareAndSwap(before, nowNs) {
+			l.gapNs = max(l.gapNs, nowNs-before)
+		}
+	}
+	if l.loop.most >= 0 && l.loop.counted.Add(1) >= l.loop.most {
+		l.loop.end()
+	}
+}
+
+func (l *Lane) latency(ns int64) {
+	l.latencies = append(l.latencies, ns/1000)
+	if len(l.latencies) == foldAt {
+		l.loop.fold(&l.latencies)
+	}
+}
+
+// fold puts latencies into the interval's histogram and empties the list.
+func (l *Loop) fold(latencies *[]int64) {
+	l.histogramMu.Lock()
+	defer l.histogramMu.Unlock()
+	for _, each := range *latencies {
+		_ = l.interval.RecordValue(min(max(each, 0), latencyUsMax)) // in range: it cannot fail
+	}
+	*latencies = (*latencies)[:0]
+}
+
+// take gives what was counted since the last time; closing makes it the last.
+func (l *Lane) take(closing bool) counters {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.loop.fold(&l.latencies)
+	part := l.counters
+	l.counters = counters{}
+	l.closed = l.closed || closing
+	return part
+}
+
+// encode gives a histogram in the contract's form, null without records.
+func encode(histogram *hdrhistogram.Histogram) any {
+	if histogram.TotalCount() == 0 {
+		return nil
+	}
+	encoded, err := histogram.Encode(hdrhistogram.V2CompressedEncodingCookieBase)
+	if err != nil {
+		panic("a histogram that cannot be encoded: " + err.Error()) // written to memory
+	}
+	return string(encoded)
+}

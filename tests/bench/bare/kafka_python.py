@@ -1,0 +1,74 @@
+"""kafka-python as its documentation uses it: what the driver's loops are compared with."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from functools import partial
+from typing import Any
+
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+
+
+def produce(spec: dict[str, Any]) -> dict[str, Any]:
+    """`send` gives a future; each has one callback and one errback."""
+    config = {"acks": "all", "enable_idempotence": True, "linger_ms": spec["linger_ms"]}
+    producer = KafkaProducer(bootstrap_servers=spec["bootstrap"], **config, **spec["options"])
+    topic, payload, rate = spec["topic"], os.urandom(spec["size"]), spec["rate"]
+    records, latencies, failed = spec["records"], [], []
+
+    def report(intended: float, _metadata: Any) -> None:
+        latencies.append(time.monotonic() - intended)
+
+    began = time.monotonic()
+    for index in range(records):
+        intended = began + index / rate if rate else 0.0
+        while (early := intended - time.monotonic()) > 0:
+            time.sleep(min(early, 0.001))
+        future = producer.send(topic, payload)
+        future.add_errback(failed.append)
+        if rate:
+            future.add_callback(partial(report, intended))
+    producer.flush()
+    seconds = time.monotonic() - began
+    producer.close()
+    warm = latencies[spec["warm_records"] :]
+    return {"records": records, "seconds": seconds, "failed": len(failed), "latencies": warm}
+
+
+def consume(spec: dict[str, Any]) -> dict[str, Any]:
+    """`poll` gives a batch."""
+    consumer = KafkaConsumer(
+        bootstrap_servers=spec["bootstrap"], auto_offset_reset="earliest", **spec["options"]
+    )
+    places = [TopicPartition(spec["topic"], p) for p in range(spec["partitions"])]
+    consumer.assign(places)
+    consumer.seek_to_beginning(*places)
+    first = 0
+    while not first:  # they are there before the clock
+        first = sum(map(len, consumer.poll(timeout_ms=1000).values()))
+    began, count, size = time.monotonic(), 0, 0
+    while count < spec["records"] - first:
+        for records in consumer.poll(timeout_ms=1000, max_records=500).values():
+            for record in records:
+                size += len(record.value)
+                count += 1
+    seconds = time.monotonic() - began
+    consumer.close()
+    return {"records": count, "seconds": seconds, "failed": 0, "latencies": []}
+
+
+def main() -> None:
+    """Answer the spec with one line."""
+    spec = json.loads(sys.argv[1])
+    found = {"produce": produce, "consume": consume}[spec["op"]](spec)
+    latencies = sorted(found.pop("latencies"))
+    if latencies:
+        found["p99_ms"] = latencies[int(len(latencies) * 0.99)] * 1e3
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()
