@@ -4,11 +4,15 @@ Counting must not slow down what is counted, nor hold it up: hdrh takes 2 µs to
 1 ms to forget all, which a sample of some thousand values would make a pause of ten. So values are
 told apart by the interpreter's own C code, counted by their place in the histogram, and a histogram
 is filled at those places, encoded, and emptied again.
+
+What a whole loop adds up has room for every place from the start: a dictionary that gains a few
+dozen places a second looks like a client that leaks (seen: 3 KB/s for as long as M01 looks).
 """
 
 from __future__ import annotations
 
 import threading
+from array import array
 from collections import Counter
 from collections.abc import Iterable
 
@@ -33,6 +37,7 @@ class Latencies:
     def __init__(self) -> None:
         self.kept: list[int] = []
         self._counts: Counter[int] = Counter()  # by place in the histogram
+        self._whole: array[int] | None = None  # likewise, of all that was absorbed
 
     def add(self, latencies_us: Iterable[int]) -> None:
         """Keep some."""
@@ -47,7 +52,10 @@ class Latencies:
     def absorb(self, part: Latencies) -> None:
         """Add the other's."""
         part._fold()
-        self._counts.update(part._counts)
+        if self._whole is None:
+            self._whole = array("Q", bytes(8 * len(self._shared.counts)))
+        for place, count in part._counts.items():
+            self._whole[place] += count
 
     def clear(self) -> None:
         """Forget all."""
@@ -57,12 +65,15 @@ class Latencies:
     def encoded(self) -> str | None:
         """The histogram in the contract's form; None without any latency."""
         self._fold()
-        if not self._counts:
+        found = self._counts
+        if self._whole is not None:
+            found = found + Counter({at: count for at, count in enumerate(self._whole) if count})
+        if not found:
             return None
-        total, places = self._counts.total(), self._counts.keys()
+        total, places = found.total(), found.keys()
         with self._lock:
             counts = self._shared.counts
-            for place, count in self._counts.items():
+            for place, count in found.items():
                 counts[place] = count
             self._shared.set_internal_tacking_values(min(places), max(places), total)
             encoded: str = self._shared.encode().decode()
