@@ -29,7 +29,7 @@ from kafkalab.steps.clusters import cluster_of
 from kafkalab.steps.frame import StepContext, StepResult, require_cell
 from kafkalab.steps.host import ADMIN_SUBJECT, EngineHost
 from kafkalab.workloads import judging, roles
-from kafkalab.workloads.lab import Driven, Lab
+from kafkalab.workloads.lab import WITNESS, Driven, Lab
 from kafkalab.workloads.recorder import Recorder
 from kafkalab.workloads.registry import workload_named
 from kafkalab.workloads.sampler import Sampler, loop_readings
@@ -120,7 +120,8 @@ def _drive(
         outcome.crashes = list(evidence.crashes(lab.drivers))
     finally:
         lab.readings.extend(loop_readings(lab))
-        outcome.clients = evidence.loaded_clients(lab.drivers) or cell.clients
+        tested = [driver for driver in lab.drivers if driver.name != WITNESS]
+        outcome.clients = evidence.loaded_clients(tested) or cell.clients
         for driver in [*lab.drivers, admin_driver]:
             host.stop(driver)
     return lab, outcome

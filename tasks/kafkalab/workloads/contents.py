@@ -19,7 +19,7 @@ from typing import Any
 from kafkalab.model.errors import UsageError
 from kafkalab.workloads import roles
 from kafkalab.workloads.client import Client
-from kafkalab.workloads.lab import Driven, Lab, Workload
+from kafkalab.workloads.lab import WITNESS, Driven, Lab, Workload
 
 CLAIMS = frozenset(
     {
@@ -67,7 +67,7 @@ class Load:
 def drive(lab: Lab, load: Load) -> Driven:
     """Client to witness, then witness to client."""
     ours = lab.driver("client")
-    theirs = lab.driver("witness", lab.witness)
+    theirs = lab.driver(WITNESS, lab.witness)
     able = set(ours.hello["capabilities"]) & set(theirs.hello["capabilities"])
     shapes = [*SHAPES, *(shape for name, shape in RARE.items() if name in able)]
     sent = delivered = 0

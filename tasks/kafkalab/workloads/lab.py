@@ -25,6 +25,8 @@ from kafkalab.workloads.admin import Admin
 from kafkalab.workloads.client import Client
 from kafkalab.workloads.recorder import Recorder
 
+WITNESS = "witness"  # name of a driver that vouches for what the clients under test did
+
 
 class Host(Protocol):
     """Starts drivers on the run's engine and reads their resources."""
