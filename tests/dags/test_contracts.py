@@ -6,6 +6,7 @@ import copy
 import json
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -71,8 +72,25 @@ def test_runs_queue_and_are_neither_made_up_for_nor_retried(
 def test_the_night_begins_at_two_utc(dags: dict[str, Any]) -> None:
     timetable = dags["kafka_nightly"].timetable
     assert (timetable.expression, str(timetable.timezone)) == ("0 2 * * *", "UTC")
-    assert timetable.run_immediately is False
     assert dags["kafka_nightly"].start_date is None, "else a new Airflow runs last night at once"
+
+
+@pytest.mark.parametrize("now", ["02:00:01", "02:04", "04:23", "12:00", "23:59"])
+def test_a_new_airflow_waits_for_the_next_night(
+    now: str, dags: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow.serialization.decoders import decode_timetable
+    from airflow.serialization.encoders import encode_timetable
+    from airflow.timetables.base import TimeRestriction
+
+    today = datetime.fromisoformat(f"2026-03-05T{now}+00:00")
+    monkeypatch.setattr("airflow.timetables.trigger.utcnow", lambda: today)
+    stored = encode_timetable(dags["kafka_nightly"].timetable)
+    timetable = decode_timetable(stored)
+    first = timetable.next_dagrun_info(
+        last_automated_data_interval=None, restriction=TimeRestriction(None, None, catchup=False)
+    )
+    assert first.run_after.isoformat() == "2026-03-06T02:00:00+00:00"
 
 
 @pytest.mark.parametrize("name", RUNS)
