@@ -1,6 +1,6 @@
 """What a driver costs: its loops against the bare client, operations mode, resolving.
 
-    make bench-drivers ARGS="--client kafka-clients@pinned --part throughput --write"
+    make bench-drivers ARGS="--client kafka-clients@pinned --part consume --write"
 
 Starts a broker of its own, takes minutes a client, and wants a quiet host: see the module of each
 part for what runs against what. `--write` puts the rows into docs/driver-overheads.md.
@@ -26,7 +26,8 @@ from kafkalab.runtime import pins
 PARTS: dict[str, Callable[[Stage, Subject, int, Say], list[Row]]] = {
     "resolve": measures.resolve,
     "operations": measures.operations,
-    "throughput": measures.throughput,
+    "produce": measures.produce,
+    "consume": measures.consume,
     "latency": measures.latency,
 }
 

@@ -27,13 +27,15 @@ from kafkalab.model.subject import Subject
 from kafkalab.workloads.throughput import PREFETCH
 
 TURN_S = 6.0  # what a driver produces in that time is a turn
-TURN_RECORDS_MAX = 2_000_000
+TURN_RECORDS_MAX = 4_000_000
 BACKLOG_RECORDS_MAX = 12_000_000  # 1.3 GB on the broker's disk
 RATE, RATE_S, WARM_S = 2_000, 10, 4
 THROUGHPUT_LEAST, LATENCY_MOST, OPERATIONS_LEAST, RESOLVE_MOST = 0.95, 1.05, 50_000, 0.5
 
 # The client collects records for a time only in another way of producing, which is slower.
 LINGERS: dict[str, int | None] = {"platformatic-kafka": None}
+# aiokafka alone has no limit for a batch: it would be what happens to be there.
+OPTIONS = {**PREFETCH, "aiokafka": {"max_poll_records": 500}}
 # client → styles that are compared, each with the same style of its bare loop
 STYLES = {
     "confluent-kafka": ("poll", "batch"),
@@ -42,46 +44,59 @@ STYLES = {
     "franz-go": ("poll",),
     "platformatic-kafka": ("stream",),
     "aiokafka": ("batch",),
-    "kafka-python": ("poll",),
+    "kafka-python": ("batch",),
 }
 Say = Callable[[str], None]
 
 
-def throughput(stage: Stage, subject: Subject, pairs: int, say: Say) -> list[Row]:
-    """Closed loops, in and out."""
-    command = programs.bare(subject)
-    is_java = subject.name == "kafka-clients"
-    producer, consumer = "ProducerPerformance", "ConsumerPerformance"
-    their = partial(programs.run_tool, subject) if is_java else partial(programs.run_bare, command)
-    rows = []
+def produce(stage: Stage, subject: Subject, pairs: int, say: Say) -> list[Row]:
+    """Closed loops, in."""
     with stage.topic() as topic:
-        spec = Spec(
-            "produce", stage.bootstrap, topic, TURN_RECORDS_MAX, partitions=PARTITIONS,
-            linger_ms=LINGERS.get(subject.name, 5),
-        )  # fmt: skip
+        spec = _produced(stage, subject, topic, TURN_RECORDS_MAX)
         records = driver_produce(stage, subject, spec, seconds=TURN_S).records
     say(f"{subject}: {records:,} records a turn")
-    spec = replace(spec, records=records)
-    found = in_turns(stage, spec, pairs, partial(driver_produce, stage, subject), their, say)
-    against = producer if is_java else "the bare loop"
-    rows.append(compared(str(subject), "produce, closed loop", "records/s", against, found,
-                         least=THROUGHPUT_LEAST))  # fmt: skip
+    theirs, against = _theirs(subject, "ProducerPerformance")
+    ours = partial(driver_produce, stage, subject)
+    found = in_turns(stage, replace(spec, records=records), pairs, ours, theirs, say)
+    return [compared(str(subject), "produce, closed loop", "records/s", against, found,
+                     least=THROUGHPUT_LEAST)]  # fmt: skip
+
+
+def consume(stage: Stage, subject: Subject, pairs: int, say: Say) -> list[Row]:
+    """Closed loops, out."""
+    theirs, against = _theirs(subject, "ConsumerPerformance")
+    rows = []
     for style in STYLES[subject.name]:
         with stage.topic() as topic:
-            read = _backlog(stage, subject, replace(spec, topic=topic, style=style))
+            spec = replace(_produced(stage, subject, topic, TURN_RECORDS_MAX), style=style)
+            read = _backlog(stage, subject, spec)
             say(f"{subject}: {read.records:,} records to read")
             ours = partial(driver_consume, stage, subject)
-            found = in_turns(stage, read, pairs, ours, their, say)
-        against = consumer if is_java else "the bare loop"
+            found = in_turns(stage, read, pairs, ours, theirs, say)
         rows.append(compared(str(subject), f"consume, style {style}", "records/s", against, found,
                              least=THROUGHPUT_LEAST))  # fmt: skip
     return rows
 
 
+def _produced(stage: Stage, subject: Subject, topic: str, records: int) -> Spec:
+    linger_ms = LINGERS.get(subject.name, 5)
+    return Spec(
+        "produce", stage.bootstrap, topic, records, partitions=PARTITIONS, linger_ms=linger_ms
+    )
+
+
+def _theirs(subject: Subject, tool: str) -> tuple[Callable[[Spec], Found], str]:
+    if subject.name == "kafka-clients":
+        return partial(programs.run_tool, subject), tool
+    return partial(programs.run_bare, programs.bare(subject)), "the bare loop"
+
+
 def _backlog(stage: Stage, subject: Subject, written: Spec) -> Spec:
     """Write what a driver takes a turn's time to read; a JVM compiles for a second of it."""
-    driver_produce(stage, subject, written)
-    read = replace(written, op="consume", options=PREFETCH.get(subject.name, {}))
+    written = replace(
+        written, records=driver_produce(stage, subject, written, seconds=TURN_S).records
+    )
+    read = replace(written, op="consume", options=OPTIONS.get(subject.name, {}))
     rate = driver_consume(stage, subject, read).rate
     total = max(written.records, min(int(rate * TURN_S), BACKLOG_RECORDS_MAX))
     if total > written.records:

@@ -16,9 +16,11 @@ _HEADER = ("client", "what", "result", "measured", "spread", "n", "bound", "hold
 _TEXT = """# What a driver costs
 
 A verdict about a client must not be one about its driver. So each driver's loops are compared with
-the bare client: the same version in a small program (`tests/bench/bare/`), or Kafka's own
-`ProducerPerformance` and `ConsumerPerformance` for the Java client. All of it is measured by one
-command, on one broker that it starts itself:
+the bare client: Kafka's own `ProducerPerformance` and `ConsumerPerformance` for the Java client,
+and for the others a small program of the same version (`tests/bench/bare/`) that does what those
+two do: each record has a value of its own, each acknowledgement gives a latency, and a reader adds
+up the sizes of keys and values. All of it is measured by one command, on one broker that it starts
+itself:
 
     {command}
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections import defaultdict
+from collections.abc import Iterator
+from itertools import groupby, repeat
 from typing import Any
 
 import driverkit
@@ -29,18 +30,25 @@ class ConsumeLoop(driverkit.ConsumeLoop):
             if not messages:
                 return 0  # errors alone are no delivery: the gap since the last one goes on
         self.delivered(now_ns, list(map(Message.value, messages)))
-        found: dict[tuple[str, int], list[int]] = defaultdict(list)
-        places = zip(
-            map(Message.topic, messages),
-            map(Message.partition, messages),
-            map(Message.offset, messages),
-            strict=True,
-        )
-        for topic, partition, offset in places:
-            found[topic, partition].append(offset)
-        for (topic, partition), offsets in found.items():
-            self.order(topic, partition, offsets)
+        offsets = list(map(Message.offset, messages))
+        for topic, partition, some in self.runs(messages, offsets):
+            self.order(topic, partition, some)
         return len(messages)
+
+    def runs(self, messages: list[Any], offsets: list[int]) -> Iterator[tuple[str, int, list[int]]]:
+        """Offsets of messages of one partition that stand side by side, as they mostly do."""
+        partitions = list(map(Message.partition, messages))
+        topic = self.client.only_topic
+        if topic is not None and partitions.count(partitions[0]) == len(partitions):
+            yield topic, partitions[0], offsets
+            return
+        # A message makes its topic's name anew each time that it is asked.
+        topics = map(Message.topic, messages) if topic is None else repeat(topic)
+        start = 0
+        for (name, partition), run in groupby(zip(topics, partitions, strict=False)):
+            end = start + sum(1 for _ in run)
+            yield name, partition, offsets[start:end]
+            start = end
 
     def without_errors(self, messages: list[Any]) -> list[Any]:
         """Report errors that stand in the place of messages."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from client import RdkafkaClient, offsets_of, partitions_of
@@ -22,6 +22,7 @@ class ConsumerClient(RdkafkaClient):
 
     native: Consumer | None = None
     max_poll_records = 500  # as in the Java client; librdkafka has no such setting
+    only_topic: str | None = None  # where no other can be delivered
 
     def op_open(self, command: Command) -> None:
         """Make the consumer; it connects by itself."""
@@ -36,6 +37,7 @@ class ConsumerClient(RdkafkaClient):
 
     def op_subscribe(self, command: Command) -> None:
         """Join the group; assignments are reported as they happen."""
+        self.note_topics(command["topics"])
         self.native.subscribe(
             command["topics"],
             on_assign=lambda _, partitions: self.on_partitions("assigned", partitions),
@@ -45,7 +47,13 @@ class ConsumerClient(RdkafkaClient):
 
     def op_assign(self, command: Command) -> None:
         """Take partitions without a group."""
+        self.note_topics([topic for topic, *_ in command["partitions"]])
         self.native.assign(partitions_of(command))
+
+    def note_topics(self, topics: Sequence[str]) -> None:
+        """What the consumer may deliver from now on; `^` begins a pattern."""
+        is_one = len(set(topics)) == 1 and not topics[0].startswith("^")
+        self.only_topic = topics[0] if is_one else None
 
     def op_poll(self, command: Command) -> dict[str, Any]:
         """Return as soon as there is a record, or when the time is over."""
@@ -61,11 +69,13 @@ class ConsumerClient(RdkafkaClient):
     def fetch(self, max_records: int, timeout_s: float) -> list[Any]:
         """Messages that are there; waits for the first only.
 
-        `consume(n)` waits for all n or the timeout, so the first is asked for alone.
+        `consume(n)` waits for all n or the timeout, so where nothing is there one is asked for.
         """
-        messages = self.native.consume(1, timeout_s)
-        if messages and max_records > 1:
-            messages += self.native.consume(max_records - 1, 0)
+        messages = self.native.consume(max_records, 0)
+        if not messages and timeout_s > 0:
+            messages = self.native.consume(1, timeout_s)
+            if messages and max_records > 1:
+                messages += self.native.consume(max_records - 1, 0)
         return messages
 
     def fetch_by_poll(self, max_records: int, timeout_s: float) -> list[Any]:

@@ -5,12 +5,11 @@ import (
 	"kafkalab/driver/kit"
 )
 
-// produceLoop is one `produce` command.
+// produceLoop is one `produce` command. kgo calls one promise after the other.
 type produceLoop struct {
-	p     *producer
-	loop  *kit.Loop
-	topic string
-	lanes []*kit.Lane // by partition; kgo calls one promise after the other
+	p    *producer
+	loop *kit.Loop
+	acks *kit.Acks
 }
 
 func (l *produceLoop) promise(record *kgo.Record, err error) {
@@ -19,15 +18,7 @@ func (l *produceLoop) promise(record *kgo.Record, err error) {
 		return
 	}
 	l.p.added.Store(true)
-	for int(record.Partition) >= len(l.lanes) {
-		l.lanes = append(l.lanes, nil)
-	}
-	lane := l.lanes[record.Partition]
-	if lane == nil {
-		lane = l.loop.Lane(l.topic, record.Partition)
-		l.lanes[record.Partition] = lane
-	}
-	lane.Produced(kit.Now(), ticketOf(record).paced)
+	l.acks.Add(record.Partition, record.Offset, ticketOf(record).paced)
 }
 
 func (p *producer) produce(c *kit.Command) (kit.Fields, error) {
@@ -35,7 +26,7 @@ func (p *producer) produce(c *kit.Command) (kit.Fields, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &produceLoop{p: p, loop: loop, topic: spec.Topic}
+	l := &produceLoop{p: p, loop: loop, acks: loop.Acks(spec)}
 	promise := l.promise
 	loop.Pace(spec, func(paced kit.Paced, payload []byte) bool {
 		record := &handed{ticket: ticket{paced: paced}}

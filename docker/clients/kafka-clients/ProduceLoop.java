@@ -6,27 +6,27 @@ import org.apache.kafka.clients.producer.ProducerRecord;
 /**
  * The produce loop: closed (as fast as the client takes) or open (a rate that does not wait).
  *
- * <p>The intended time of a record of a closed loop is the moment before it is handed over; in an
- * open loop it comes from the schedule, however late the loop is.
+ * <p>The intended time of a record of a closed loop is the moment before it is handed over, or one of
+ * the few before it; in an open loop it comes from the schedule, however late the loop is.
  */
 final class ProduceLoop {
   private static final long PARK_NS_MAX = 20_000_000;
-  private static final int TICK_RECORDS = 32; // a closed loop looks at the time that often
+  private static final int TOGETHER = 16; // records of a closed loop that share their intended time
 
   private final ProducerClient client;
   private final Meter meter;
   private final String topic;
   private final int size;
-  private final int topicCrc;
   private final int[] partitions;
   private final Double rate;
   private final long first;
+  private final byte[] payload; // of every record: the serializer copies it before send returns
 
   ProduceLoop(ProducerClient client, JsonNode command) {
     this.client = client;
     topic = command.get("topic").asText();
-    topicCrc = Payload.topicCrc(topic);
     size = command.get("record_bytes").asInt();
+    payload = Payload.pack(0, size, -1, 0, Payload.topicCrc(topic));
     rate = command.hasNonNull("rate") ? command.get("rate").asDouble() : null;
     first = command.path("first_value").bigIntegerValue().longValue(); // absent: 0
     JsonNode given = command.path("partitions");
@@ -43,9 +43,10 @@ final class ProduceLoop {
     Long most = meter.maxRecords();
     while (meter.tick() && (most == null || sent < most)) {
       if (rate == null) {
-        long until = most == null ? sent + TICK_RECORDS : Math.min(sent + TICK_RECORDS, most);
+        long until = most == null ? sent + TOGETHER : Math.min(sent + TOGETHER, most);
+        long now = System.nanoTime();
         while (sent < until && !client.closing()) {
-          send(sent++, System.nanoTime());
+          send(sent++, now);
         }
         continue;
       }
@@ -70,7 +71,7 @@ final class ProduceLoop {
   private void send(long index, long intendedNs) {
     long value = first + index;
     int partition = partitions.length == 0 ? -1 : partitions[(int) (index % partitions.length)];
-    byte[] payload = Payload.pack(value, size, partition, intendedNs, topicCrc);
+    Payload.stamp(payload, value, partition, intendedNs);
     ProducerRecord<byte[], byte[]> record =
         new ProducerRecord<>(topic, partition < 0 ? null : partition, null, payload);
     client.handedOver();

@@ -45,8 +45,8 @@
 // [Session.Produce] and [Session.Consume] read a loop's command and start its frame, a [Loop]: it
 // ends the loop in time, emits a sample a second, and adds up. Counting happens in a [Lane], one
 // for each partition and goroutine; a lane costs a lock that nobody else wants. A producing driver
-// gives [Loop.Pace] a function that hands one record to its client and calls [Lane.Produced] from
-// acknowledgements; a consuming one calls [Lane.Consumed] for each delivered record.
+// gives [Loop.Pace] a function that hands one record to its client and tells [Acks] of each that was
+// acknowledged; a consuming one calls [Lane.Consumed] for each delivered record.
 //
 // # Time
 //

@@ -69,8 +69,41 @@ func (l *Lane) Consumed(nowNs, offset int64, value []byte) bool {
 	return true
 }
 
-// Produced counts one acknowledged record that [Loop.Pace] gave.
-func (l *Lane) Produced(nowNs int64, record Paced) {
+// Acks counts the acknowledged records of a producing loop, from one goroutine at a time.
+type Acks struct {
+	loop      *Loop
+	topic     string
+	open      bool    // records have a schedule
+	lanes     []*Lane // by partition
+	partition int32   // of the last record
+	offset    int64
+	nowNs     int64
+	left      int // records that may still share that time
+}
+
+// Acks are those of a loop that [Session.Produce] gave.
+func (l *Loop) Acks(spec *ProduceSpec) *Acks {
+	return &Acks{loop: l, topic: spec.Topic, open: spec.Rate > 0}
+}
+
+// Add counts a record that [Loop.Pace] gave, acknowledged just now. In a closed loop a few that
+// follow each other in a partition, and so mostly are of one batch, share the time of the first.
+func (a *Acks) Add(partition int32, offset int64, record Paced) {
+	if a.open || a.left == 0 || partition != a.partition || offset != a.offset+1 {
+		a.nowNs, a.left = Now(), together
+	}
+	a.left--
+	a.partition, a.offset = partition, offset
+	for int(partition) >= len(a.lanes) {
+		a.lanes = append(a.lanes, nil)
+	}
+	if a.lanes[partition] == nil {
+		a.lanes[partition] = a.loop.Lane(a.topic, partition)
+	}
+	a.lanes[partition].produced(a.nowNs, record)
+}
+
+func (l *Lane) produced(nowNs int64, record Paced) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.deliver(nowNs)

@@ -93,7 +93,7 @@ const together = 16
 // The intended time of a record of a closed loop is the moment before it is handed over, or one of
 // the few before it; in an open loop it comes from the schedule, however late the loop is.
 func (l *Loop) Pace(spec *ProduceSpec, hand func(record Paced, payload []byte) bool) {
-	topic := TopicCRC(spec.Topic)
+	press := newPress(spec.Size, TopicCRC(spec.Topic))
 	most := spec.Most
 	if most < 0 {
 		most = math.MaxInt64
@@ -111,8 +111,7 @@ func (l *Loop) Pace(spec *ProduceSpec, hand func(record Paced, payload []byte) b
 		if count := int64(len(spec.Partitions)); count > 0 {
 			record.Partition = spec.Partitions[index%count]
 		}
-		payload := Payload(record.Value, spec.Size, record.Partition, record.IntendedNs, topic)
-		if !hand(record, payload) {
+		if !hand(record, press.payload(&record)) {
 			return
 		}
 		record.Value++

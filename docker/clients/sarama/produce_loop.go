@@ -7,23 +7,15 @@ import (
 	"kafkalab/driver/kit"
 )
 
-// produceLoop is one `produce` command: the sender of all its records.
+// produceLoop is one `produce` command: the sender of all its records. sarama reports successes from
+// one goroutine.
 type produceLoop struct {
-	loop  *kit.Loop
-	topic string
-	lanes []*kit.Lane // by partition; only the goroutine that reports successes touches them
+	loop *kit.Loop
+	acks *kit.Acks
 }
 
 func (l *produceLoop) acked(record *handed) {
-	for int(record.Partition) >= len(l.lanes) {
-		l.lanes = append(l.lanes, nil)
-	}
-	lane := l.lanes[record.Partition]
-	if lane == nil {
-		lane = l.loop.Lane(l.topic, record.Partition)
-		l.lanes[record.Partition] = lane
-	}
-	lane.Produced(kit.Now(), record.paced)
+	l.acks.Add(record.Partition, record.Offset, record.paced)
 }
 
 func (l *produceLoop) failed(*handed, error) { l.loop.Failed(1) }
@@ -33,7 +25,7 @@ func (p *producer) produce(c *kit.Command) (kit.Fields, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &produceLoop{loop: loop, topic: spec.Topic}
+	l := &produceLoop{loop: loop, acks: loop.Acks(spec)}
 	loop.Pace(spec, func(paced kit.Paced, payload []byte) bool {
 		record := &handed{by: l, placed: paced.Partition >= 0, paced: paced}
 		record.Topic, record.Partition = spec.Topic, paced.Partition

@@ -18,26 +18,22 @@ async def produce(spec: dict[str, Any]) -> dict[str, Any]:
     config = {"acks": "all", "enable_idempotence": True, "linger_ms": spec["linger_ms"]}
     producer = AIOKafkaProducer(bootstrap_servers=spec["bootstrap"], **config, **spec["options"])
     await producer.start()
-    topic, payload, rate = spec["topic"], os.urandom(spec["size"]), spec["rate"]
+    topic, filler, rate = spec["topic"], os.urandom(spec["size"] - 8), spec["rate"]
     records, latencies, failed = spec["records"], [], []
 
-    def delivered(future: asyncio.Future[Any]) -> None:
-        if future.exception() is not None:
-            failed.append(future)
-
     def report(intended: float, future: asyncio.Future[Any]) -> None:
-        delivered(future)
-        latencies.append(time.monotonic() - intended)
+        if future.exception() is None:
+            latencies.append(time.monotonic() - intended)
+        else:
+            failed.append(future)
 
     began = time.monotonic()
     for index in range(records):
-        callback = delivered
-        if rate:
-            intended = began + index / rate
-            callback = partial(report, intended)
-            while (early := intended - time.monotonic()) > 0:
-                await asyncio.sleep(min(early, 0.001))
-        (await producer.send(topic, payload)).add_done_callback(callback)
+        payload = index.to_bytes(8, "big") + filler
+        intended = began + index / rate if rate else time.monotonic()
+        while rate and (early := intended - time.monotonic()) > 0:
+            await asyncio.sleep(min(early, 0.001))
+        (await producer.send(topic, payload)).add_done_callback(partial(report, intended))
     await producer.flush()
     seconds = time.monotonic() - began
     await producer.stop()
@@ -57,10 +53,11 @@ async def consume(spec: dict[str, Any]) -> dict[str, Any]:
     while count < wanted and spec["style"] == "batch":
         for records in (await consumer.getmany(timeout_ms=1000, max_records=500)).values():
             for record in records:
-                size += len(record.value)
+                size += len(record.key or b"") + len(record.value)
                 count += 1
     while count < wanted:
-        size += len((await consumer.getone()).value)
+        record = await consumer.getone()
+        size += len(record.key or b"") + len(record.value)
         count += 1
     seconds = time.monotonic() - began
     await consumer.stop()

@@ -16,7 +16,7 @@ def produce(spec: dict[str, Any]) -> dict[str, Any]:
     """One callback a record; `poll` serves them."""
     config = {"acks": "all", "enable.idempotence": True, "linger.ms": spec["linger_ms"]}
     producer = Producer({"bootstrap.servers": spec["bootstrap"], **config, **spec["options"]})
-    topic, payload, rate = spec["topic"], os.urandom(spec["size"]), spec["rate"]
+    topic, filler, rate = spec["topic"], os.urandom(spec["size"] - 8), spec["rate"]
     latencies, failed = [], []
 
     def report(intended: float, error: Any, _message: Any) -> None:
@@ -25,18 +25,13 @@ def produce(spec: dict[str, Any]) -> dict[str, Any]:
         else:
             failed.append(error)
 
-    def delivered(error: Any, _message: Any) -> None:
-        if error is not None:
-            failed.append(error)
-
     began, records = time.monotonic(), spec["records"]
     for index in range(records):
-        callback = delivered
-        if rate:
-            intended = began + index / rate
-            while (early := intended - time.monotonic()) > 0:
-                producer.poll(min(early, 0.001))
-            callback = partial(report, intended)
+        payload = index.to_bytes(8, "big") + filler
+        intended = began + index / rate if rate else time.monotonic()
+        while rate and (early := intended - time.monotonic()) > 0:
+            producer.poll(min(early, 0.001))
+        callback = partial(report, intended)
         while True:
             try:
                 producer.produce(topic, payload, on_delivery=callback)
@@ -66,7 +61,7 @@ def consume(spec: dict[str, Any]) -> dict[str, Any]:
             messages = [] if message is None else [message]
         for message in messages:
             if message.error() is None:
-                size += len(message.value())
+                size += len(message.key() or b"") + len(message.value())
                 count += 1
             else:
                 failed += 1

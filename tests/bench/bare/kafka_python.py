@@ -16,7 +16,7 @@ def produce(spec: dict[str, Any]) -> dict[str, Any]:
     """`send` gives a future; each has one callback and one errback."""
     config = {"acks": "all", "enable_idempotence": True, "linger_ms": spec["linger_ms"]}
     producer = KafkaProducer(bootstrap_servers=spec["bootstrap"], **config, **spec["options"])
-    topic, payload, rate = spec["topic"], os.urandom(spec["size"]), spec["rate"]
+    topic, filler, rate = spec["topic"], os.urandom(spec["size"] - 8), spec["rate"]
     records, latencies, failed = spec["records"], [], []
 
     def report(intended: float, _metadata: Any) -> None:
@@ -24,13 +24,13 @@ def produce(spec: dict[str, Any]) -> dict[str, Any]:
 
     began = time.monotonic()
     for index in range(records):
-        intended = began + index / rate if rate else 0.0
-        while (early := intended - time.monotonic()) > 0:
+        payload = index.to_bytes(8, "big") + filler
+        intended = began + index / rate if rate else time.monotonic()
+        while rate and (early := intended - time.monotonic()) > 0:
             time.sleep(min(early, 0.001))
         future = producer.send(topic, payload)
         future.add_errback(failed.append)
-        if rate:
-            future.add_callback(partial(report, intended))
+        future.add_callback(partial(report, intended))
     producer.flush()
     seconds = time.monotonic() - began
     producer.close()
@@ -53,7 +53,7 @@ def consume(spec: dict[str, Any]) -> dict[str, Any]:
     while count < spec["records"] - first:
         for records in consumer.poll(timeout_ms=1000, max_records=500).values():
             for record in records:
-                size += len(record.value)
+                size += len(record.key or b"") + len(record.value)
                 count += 1
     seconds = time.monotonic() - began
     consumer.close()

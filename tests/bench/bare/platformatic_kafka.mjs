@@ -12,17 +12,21 @@ const base = { clientId: "bare", bootstrapBrokers: [spec.bootstrap], ...spec.opt
 async function produce() {
   const { topic, records, rate, warm_records: warm } = spec;
   const producer = new kafka.Producer({ ...base, idempotent: true });
-  const payload = randomBytes(spec.size);
+  const filler = randomBytes(spec.size);
   const window = kafka.defaultOptions?.maxInflights ?? 5;
   const running = new Set();
   const latencies = [];
   let failed = 0;
   const send = (from, count, intended) => {
-    const messages = Array.from({ length: count }, () => ({ topic, value: payload }));
+    const messages = Array.from({ length: count }, (_, index) => {
+      const value = Buffer.from(filler);
+      value.writeDoubleBE(from + index);
+      return { topic, value };
+    });
     const work = producer.send({ messages, acks: -1 }).then(
       () => {
         const now = performance.now();
-        for (let index = from; rate && index < from + count; index++) {
+        for (let index = from; index < from + count; index++) {
           latencies.push(now - intended(index));
         }
       },
@@ -32,20 +36,21 @@ async function produce() {
     work.finally(() => running.delete(work));
   };
   const began = performance.now();
-  const intended = (index) => began + (index / rate) * 1000;
+  const scheduled = (index) => began + (index / rate) * 1000;
   let sent = 0;
   while (sent < records) {
     if (rate) {
       const due = Math.floor(((performance.now() - began) / 1000) * rate) + 1;
       const count = Math.min(due, records) - sent;
       if (count > 0) {
-        send(sent, count, intended);
+        send(sent, count, scheduled);
         sent += count;
       }
       await setTimeout(1);
     } else {
       const count = Math.min(CHUNK, records - sent);
-      send(sent, count, intended);
+      const now = performance.now();
+      send(sent, count, () => now);
       sent += count;
       if (running.size >= window) {
         await Promise.race(running);
@@ -73,7 +78,7 @@ async function consume() {
   let size = 0;
   for await (const message of stream) {
     began ||= performance.now();
-    size += message.value.length;
+    size += (message.key?.length ?? 0) + message.value.length;
     if (++count === spec.records - 1) {
       break;
     }

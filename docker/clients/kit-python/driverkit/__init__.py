@@ -54,8 +54,8 @@ Errors
     the driver's own finding, `READ_ONLY` are the commands that change nothing.
 
 A driver never retries, reorders or hides what its client does. Its requirements.txt names, beside
-what the client needs, `hdrhistogram`. See confluent-kafka/ (threads) and aiokafka/ (an event loop)
-beside this kit for whole ones.
+what the client needs, `hdrhistogram` and `numpy`. See confluent-kafka/ (threads) and aiokafka/ (an
+event loop) beside this kit for whole ones.
 """
 
 from driverkit.client import NO_OFFSET, SLICE_S, BaseClient, Client, Command

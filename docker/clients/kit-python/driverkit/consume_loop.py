@@ -1,7 +1,7 @@
 """The consume loop: takes records as fast as the program works, and looks at every one of them.
 
-Records are checked a delivery at a time with the interpreter's C code, small ones of one size with
-one CRC-32 for all, and one by one only where that finds something.
+Records are checked many at a time, small ones of one size with one CRC-32 for all, and one by one
+only where that finds something.
 """
 
 from __future__ import annotations
@@ -12,11 +12,14 @@ from itertools import repeat
 from typing import Any
 from zlib import crc32
 
+import numpy as np
+
 from driverkit.client import Command
 from driverkit.loops import Loop
 from driverkit.outcome import RefusedError
 from driverkit.payload import MAGIC, RESIDUE, SIZE_MIN, SMALL, Intact, header, unpack
 
+LOOK_AT = 256  # small records that are checked at once; before each report all are
 COMMITS = ("none", "auto", "sync", "async")
 
 
@@ -37,9 +40,12 @@ class ConsumeLoop:
             raise RefusedError(f"commit: expected one of {expected}, found '{self.commit}'")
         self.batch: int | None = command.get("max_poll_records") or client.max_poll_records
         self.work_ns = int((command.get("work_us") or 0) * 1000)
-        self.loop = Loop(client, command)
+        self.loop = Loop(client, command, self.look)
         self.positions: dict[tuple[str, int], int] = {}
         self._intact: dict[int, Intact] = {}  # by size
+        self._values: list[Any] = []  # not looked at yet
+        self._came_ns: list[int] = []  # the times at which they came
+        self._counts: list[int] = []  # and how many at each
 
     # What a driver overrides.
 
@@ -86,51 +92,58 @@ class ConsumeLoop:
     def delivered(
         self, now_ns: int, values: Sequence[bytes | None], times_ns: list[int] | None = None
     ) -> None:
-        """Check and count the values of one delivery.
+        """Count the values of one delivery; they are checked with others.
 
         Args:
             now_ns: when it came.
             values: of its records.
-            times_ns: where each record is a delivery, and some are only looked at together: when
-                each of them came.
+            times_ns: where each record is a delivery: when each of them came.
         """
         meter = self.loop.meter
         if times_ns is None:
             meter.delivered(now_ns, len(values))
+            self._came_ns.append(now_ns)
+            self._counts.append(len(values))
         else:
             meter.delivered_each(times_ns)
+            self._came_ns += times_ns
+            self._counts += repeat(1, len(times_ns))
+        self._values += values
+        if len(self._values) >= LOOK_AT or len(values[0] or b"") > SMALL:
+            self.look()
+
+    def look(self) -> None:
+        """Check what came since the last time, all at once."""
+        values = self._values
+        if not values:
+            return
+        came_ns = np.repeat(np.array(self._came_ns, dtype=np.int64), self._counts)
+        self._values, self._came_ns, self._counts = [], [], []
         fields = self._read(values)
         if fields is None:
-            self._read_each(values, repeat(now_ns) if times_ns is None else times_ns)
-        elif times_ns is None:
-            meter.latencies.add([(now_ns - sent) // 1000 for _, sent in fields if sent])
-        else:
-            together = zip(times_ns, fields, strict=True)
-            meter.latencies.add([(at - f[1]) // 1000 for at, f in together if f[1]])
+            self._read_each(values, came_ns.tolist())
+            return
+        latencies = (came_ns - fields) // 1000
+        self.loop.meter.latencies.add(latencies if fields.all() else latencies[fields != 0])
 
-    def _read(self, values: Sequence[Any]) -> list[tuple[int, int]] | None:
-        """Count values where all are intact, and give (value, sent at); None where one is not."""
+    def _read(self, values: Sequence[Any]) -> Any:
+        """Count values where all are intact, and give their times; None where one is not."""
         try:
-            sizes = set(map(len, values))
+            data, size = b"".join(values), len(values[0])
         except TypeError:  # a null value
             return None
-        if min(sizes) < SIZE_MIN:
+        if SIZE_MIN <= size <= SMALL and size * len(values) == len(data):
+            if size not in self._intact:
+                self._intact[size] = Intact(size)
+            fields = self._intact[size](data)
+        else:
+            fields = _one_by_one(values)
+        if fields is None:
             return None
-        alike = len(sizes) == 1
-        fields = self._together(values, *sizes) if alike else _one_by_one(values)
-        if fields is not None:
-            meter = self.loop.meter
-            meter.bytes += sizes.pop() * len(values) if alike else sum(map(len, values))
-            meter.value_sum = (meter.value_sum or 0) + sum([value for value, _ in fields])
-        return fields
-
-    def _together(self, values: Sequence[bytes], size: int) -> list[tuple[int, int]] | None:
-        if size > SMALL:
-            return _one_by_one(values)
-        intact = self._intact.get(size)
-        if intact is None:
-            intact = self._intact[size] = Intact(size)
-        return intact(values)
+        meter = self.loop.meter
+        meter.bytes += len(data)
+        meter.value_sum = (meter.value_sum or 0) + int(fields[0].sum(dtype=np.uint64))
+        return fields[1]
 
     def _read_each(self, values: Sequence[bytes | None], times_ns: Iterable[int]) -> None:
         """Count the payloads that are what was sent, and those that are not."""
@@ -167,9 +180,12 @@ class ConsumeLoop:
         self.client.error(error)
 
 
-def _one_by_one(values: Sequence[bytes]) -> list[tuple[int, int]] | None:
+def _one_by_one(values: Sequence[bytes]) -> tuple[Any, Any] | None:
+    if min(map(len, values)) < SIZE_MIN:
+        return None
     fields = list(map(header, values))
     whole = list(map(crc32, values)).count(RESIDUE) == len(values)
     if not whole or any(each[0] != MAGIC for each in fields):
         return None
-    return [(each[1], each[2]) for each in fields]
+    numbers = np.array([each[1] for each in fields], dtype=np.uint64)
+    return numbers, np.array([each[2] for each in fields], dtype=np.int64)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 from driverkit.client import BaseClient, Command
@@ -13,11 +14,17 @@ SAMPLE_S = 1.0
 
 
 class Loop:
-    """The life of one loop command. Call `tick` often; it is cheap."""
+    """The life of one loop command. Call `tick` often; it is cheap.
 
-    def __init__(self, client: BaseClient, command: Command) -> None:
+    `settle` is called before anything is reported, so that it counts what it has put off.
+    """
+
+    def __init__(
+        self, client: BaseClient, command: Command, settle: Callable[[], None] = lambda: None
+    ) -> None:
         self.client = client
         self.id = command["id"]
+        self.settle = settle
         self.meter = Meter()
         now = time.monotonic()
         duration_s = command.get("duration_s")
@@ -40,9 +47,11 @@ class Loop:
 
     def report(self) -> None:
         """Report what happened since the last sample."""
+        self.settle()
         runtime = runtime_metrics(self.client)
         self.client.event("sample", id=self.id, **self.meter.sample(), runtime=runtime)
 
     def total(self) -> dict[str, Any]:
         """What the completion carries."""
+        self.settle()
         return {**self.meter.total(), "runtime": runtime_metrics(self.client)}

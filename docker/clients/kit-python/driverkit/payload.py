@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from typing import Any
 from zlib import crc32
+
+import numpy as np
 
 MAGIC = b"KLB1"
 SIZE_MIN = 32
 SMALL = 4096  # up to here it pays to look at many payloads at once
 RESIDUE = 0x2144DF1C  # CRC-32 of anything followed by its own CRC-32
+_MAGIC_NUMBER = int.from_bytes(MAGIC, "big")
 _HEADER = struct.Struct(">4sQqiI")
 _trailer = struct.Struct("<I").pack
 _FILLER = os.urandom(1 << 20) * 32
@@ -104,19 +108,25 @@ class Intact:
         self._size = size
         self._some = Packer("").builder(size)(0, 0, 0)
         self._expected = [0]  # by number of payloads
-        self._fields = struct.Struct(f">4xQq{size - 20}x").iter_unpack
+        header = [("magic", ">u4"), ("value", ">u8"), ("time", ">i8")]
+        self._fields = np.dtype([*header, ("rest", f"V{size - 20}")])
 
-    def __call__(self, values: Sequence[bytes]) -> list[tuple[int, int]] | None:
-        """(value, intended time) of each payload; None where not all are intact."""
-        data, count = b"".join(values), len(values)
+    def __call__(self, data: bytes) -> tuple[Any, Any] | None:
+        """Read payloads that stand one after the other.
+
+        Returns their values (uint64) and intended times (int64), each of shape (payloads,), or None
+        where not all are intact. Payloads of other sizes that add up to the same are not intact
+        either: their checksums stand elsewhere.
+        """
+        count = len(data) // self._size
         while len(self._expected) <= count:
             self._expected.append(crc32(self._some, self._expected[-1]))
         if crc32(data) != self._expected[count]:
             return None
-        for at, byte in enumerate(MAGIC):
-            if data[at :: self._size].count(byte) != count:
-                return None
-        return list(self._fields(data))
+        fields = np.frombuffer(data, dtype=self._fields)
+        if (fields["magic"] != _MAGIC_NUMBER).any():
+            return None
+        return fields["value"], fields["time"]
 
 
 def unpack(data: bytes | None) -> tuple[int | None, str | None, int, int | None]:

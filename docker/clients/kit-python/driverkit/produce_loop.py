@@ -13,6 +13,8 @@ from collections.abc import Iterable
 from itertools import cycle, repeat
 from typing import Any
 
+import numpy as np
+
 from driverkit.client import BaseClient, Command
 from driverkit.loops import Loop
 from driverkit.payload import SMALL, Packer
@@ -143,7 +145,7 @@ class ProduceLoop:
         now_ns, meter = time.monotonic_ns(), self.loop.meter
         meter.delivered(now_ns, count)
         meter.bytes += count * self.size
-        meter.latencies.add([(now_ns - intended_ns) // 1000 for intended_ns in acked])
+        meter.latencies.add((now_ns - np.array(acked, dtype=np.int64)) // 1000)
         for partition, records in Counter(landed).items():
             meter.partitions[f"{self.topic}/{partition}"] += records
 
