@@ -64,6 +64,11 @@ ALLOWED: tuple[Allowed, ...] = (
         r'KafkaRaftManager\.client\(\)" because the return value of .*raftManager\(\)" is null',
         "3.9: a node that shuts down still answers the quorum while its Raft manager is gone",
     ),
+    Allowed(
+        r"Unexpected error handling request RequestHeader\(apiKey=CONTROLLER_REGISTRATION[\s\S]*"
+        r"NotControllerException: The active controller appears to be node",
+        "a controller registers while the quorum elects another leader: it then asks that one",
+    ),
 )
 
 

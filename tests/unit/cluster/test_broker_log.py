@@ -69,6 +69,22 @@ def test_the_race_of_3_9_at_shutdown_is_allowed() -> None:
     assert len(errors(log(head, cause), allow=())) == 1
 
 
+def test_a_registration_that_an_election_overtakes_is_allowed_and_no_other_request() -> None:
+    said = (
+        "[ControllerApis nodeId=3] Unexpected error handling request RequestHeader(apiKey=%s, ..."
+    )
+    head = BROKEN.replace("unexpected error", said)
+    trace = [
+        "java.util.concurrent.CompletionException: wrapped",
+        "Caused by: org.apache.kafka.common.errors.NotControllerException: The active controller "
+        "appears to be node 2.",
+    ]
+
+    assert errors(log(head % "CONTROLLER_REGISTRATION", *trace)) == []
+    assert len(errors(log(head % "CREATE_TOPICS", *trace))) == 1
+    assert len(errors(log(head % "CONTROLLER_REGISTRATION", *TRACE))) == 1
+
+
 def test_tail_says_when_a_log_is_empty() -> None:
     assert tail("") == "(its log is empty)"
     assert tail("a\nb\nc\n", 2) == "b\nc"
