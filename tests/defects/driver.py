@@ -8,11 +8,14 @@ drop            one record in 97 is fetched and never given to the program      
 duplicate       one record in 97 is appended twice                               duplicate
 deliver-twice   one record in 97 is given to the program twice                   delivered-twice
 corrupt         one record in 97 has a byte of its filler flipped                corrupt-value
+null-as-empty   a null value is written as no bytes                              null-becomes-empty
+add-header      every record with headers gets one more                          changed-content
 misroute        one record in 97 goes to the next partition                      wrong-topic
 stall           after 300 records nothing is delivered any more                  stall
 starve          partition 2 is held back until the others have nothing left      starved-partition
 commit-ahead    commits ten beyond what was delivered                            commit-ahead
 commit-lost     acknowledges commits that it did not make                        commit-lost
+stay-out        a member that never joins its group                              unshared-group
 hang-close      close of a consumer never comes back                             hung-close
 leak            keeps what it has delivered                                      leak
 slow            takes 30 % less through produce and consume                      regression
@@ -85,6 +88,33 @@ class Misroute(ProducerClient):
             if partition >= 0 and hit():
                 partition = (partition + 1) % 2
             produce(topic, value, partition=partition, **rest)
+
+        return call
+
+
+class NullAsEmpty(ProducerClient):
+    """Makes no difference between a value that is null and one that has no bytes."""
+
+    def produce_call(self) -> Any:
+        """Bytes, whatever was given."""
+        produce = self.native.produce
+
+        def call(topic: str, value: bytes | None, **where: Any) -> None:
+            produce(topic, value or b"", **where)
+
+        return call
+
+
+class AddHeader(ProducerClient):
+    """Writes a header of its own, as an interceptor for tracing does."""
+
+    def produce_call(self) -> Any:
+        """Where there are others already."""
+        produce = self.native.produce
+
+        def call(topic: str, value: bytes, headers: Any = None, **where: Any) -> None:
+            more = {"headers": [*headers, ("trace", b"1")]} if headers else {}
+            produce(topic, value, **where, **more)
 
         return call
 
@@ -200,6 +230,13 @@ class CommitLost(ConsumerClient):
         return offsets
 
 
+class StayOut(ConsumerClient):
+    """Subscribes, and never joins: its assignment stays empty, without an error."""
+
+    def op_subscribe(self, command: Any) -> None:
+        """Acknowledge."""
+
+
 class HangClose(ConsumerClient):
     """Waits in close for something that never comes."""
 
@@ -227,11 +264,14 @@ DEFECTS: dict[str, dict[str, type]] = {
     "duplicate": {"producer": Duplicate},
     "deliver-twice": {"consumer": DeliverTwice},
     "corrupt": {"producer": Corrupt},
+    "null-as-empty": {"producer": NullAsEmpty},
+    "add-header": {"producer": AddHeader},
     "misroute": {"producer": Misroute},
     "stall": {"consumer": Stall},
     "starve": {"consumer": Starve},
     "commit-ahead": {"consumer": CommitAhead},
     "commit-lost": {"consumer": CommitLost},
+    "stay-out": {"consumer": StayOut},
     "hang-close": {"consumer": HangClose},
     "leak": {"consumer": Leak},
     "slow": {"producer": SlowProducer, "consumer": SlowConsumer},

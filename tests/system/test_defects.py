@@ -16,8 +16,11 @@ PLANTED = {
     "duplicate": ("C01", "duplicate"),
     "deliver-twice": ("C01", "delivered-twice"),
     "corrupt": ("C01", "corrupt-value"),
+    "null-as-empty": ("C11", "null-becomes-empty"),
+    "add-header": ("C11", "changed-content"),
     "misroute": ("C01", "wrong-topic"),
     "stall": ("C01", "stall"),
+    "stay-out": ("C01", "unshared-group"),
     "hang-close": ("C01", "hung-close"),
     "commit-ahead": ("C13", "commit-ahead"),
     "commit-lost": ("C13", "commit-lost"),
@@ -26,15 +29,17 @@ PLANTED = {
     "slow": ("P02", "regression"),
 }
 QUICK = ("drop", "commit-ahead")
-CLEAN = ("C01", "C13", "B04", "M01", "P02")
+BESIDE = {"stay-out": ["confluent-kafka@pinned"]}  # who has the group meanwhile
+CLEAN = ("C01", "C11", "C13", "B04", "M01", "P02")
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(400)]
 
 
-def attempt(scenario: str, client: str) -> tuple[int, dict]:
+def attempt(scenario: str, *clients: str) -> tuple[int, dict]:
+    named = [word for client in clients for word in ("--client", client)]
     done = subprocess.run(
         [
-            sys.executable, "-m", "kafkalab", "try", scenario, "--client", client,
+            sys.executable, "-m", "kafkalab", "try", scenario, *named,
             "--engine", "process", "--json",
         ],
         capture_output=True, text=True, timeout=380, check=False,
@@ -53,7 +58,7 @@ def red_claims(found: dict) -> dict[str, str]:
 )
 def test_a_planted_defect_turns_its_claim_red_and_nothing_else(kind):
     scenario, claim = PLANTED[kind]
-    code, found = attempt(scenario, f"defect:{kind}")
+    code, found = attempt(scenario, *BESIDE.get(kind, []), f"defect:{kind}")
     assert red_claims(found) == {claim: "fail"}
     assert (code, found["verdict"], found["cells"][0]["reason"]) == (1, "fail", "")
 
