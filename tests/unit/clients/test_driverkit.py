@@ -67,7 +67,7 @@ def test_a_loop_counts_what_is_intact_and_what_is_not(module, sizes):
     packer = module("payload").Packer("t")
     now_ns = time.monotonic_ns()
     good = [packer.pack(n + 1, size, -1, now_ns - 5000) for n, size in enumerate(sizes)]
-    bad = [None, b"short", good[0][:-1] + b"?"]
+    bad = [None, b"short", good[0][:-1] + bytes([good[0][-1] ^ 1])]
     loop = consuming(module)
     loop.delivered(now_ns, good)
     loop.delivered(now_ns, [*good[:2], *bad, *good[2:]])
