@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
+import gc
 import json
 import os
 import random
@@ -124,6 +126,27 @@ def test_latencies_are_counted_where_the_library_would(module):
     assert latencies.encoded() is None
     latencies.add([-5, 9_999_999_999])
     assert HdrHistogram.decode(latencies.encoded()).get_total_count() == 2
+
+
+def test_encoding_leaves_nothing_behind_for_each_length(module):
+    def array_types():
+        return sum(isinstance(o, type) and issubclass(o, ctypes.Array) for o in gc.get_objects())
+
+    encoded = {}
+    gc.disable()  # such a type is in a cycle: it stays until a collection that hardly ever comes
+    try:
+        before = array_types()
+        for longest in range(3000, 300_000, 1500):
+            latencies = module("latencies").Latencies()
+            latencies.add([1, longest])
+            encoded[longest] = latencies.encoded()
+        assert array_types() - before < 20
+    finally:
+        gc.enable()
+    for longest, text in encoded.items():
+        decoded = HdrHistogram.decode(text)
+        assert decoded.get_total_count() == 2
+        assert decoded.get_max_value() == decoded.get_highest_equivalent_value(longest)
 
 
 def test_records_that_come_one_by_one_have_gaps_of_their_own(module):

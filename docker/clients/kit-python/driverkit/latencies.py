@@ -22,6 +22,7 @@ LATENCY_US_MAX = 3_600_000_000
 _BITS = 11  # of a value that its place depends on: three significant digits
 _HALF = _BITS - 1
 _KEPT_MOST = 1_000_000
+_ENDS = (1 << _HALF) - 1  # encoded ends: hdrh makes a ctypes type for each length, and keeps it
 
 
 def _histogram() -> HdrHistogram:
@@ -76,7 +77,8 @@ class Latencies:
             counts = self._shared.counts
             for place, count in zip(places, found, strict=True):
                 counts[place] = count
-            self._shared.set_internal_tacking_values(places[0], places[-1], sum(found))
+            end = min(places[-1] | _ENDS, len(counts) - 1)
+            self._shared.set_internal_tacking_values(places[0], end, sum(found))
             encoded: str = self._shared.encode().decode()
             for place in places:
                 counts[place] = 0
@@ -84,8 +86,8 @@ class Latencies:
 
     def _fold(self) -> None:
         if self._kept:
-            places = _places(np.concatenate(self._kept))
-            self._counts += np.bincount(places, minlength=len(self._counts))
+            for some in self._kept:
+                np.add.at(self._counts, _places(some), 1)
             self._kept.clear()
             self._total = 0
 
