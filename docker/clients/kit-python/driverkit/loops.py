@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from driverkit.client import BaseClient, Command
+from driverkit.latencies import Latencies
 from driverkit.meter import Meter
 from driverkit.runtime_metrics import runtime_metrics
 
@@ -22,6 +23,7 @@ class Loop:
     def __init__(
         self, client: BaseClient, command: Command, settle: Callable[[], None] = lambda: None
     ) -> None:
+        Latencies.take_room()
         self.client = client
         self.id = command["id"]
         self.settle = settle
