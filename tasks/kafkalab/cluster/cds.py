@@ -32,9 +32,22 @@ _SAME = ("-XX:+UseSerialGC",)
 
 def archive(version: str, classpath: Sequence[Path]) -> Path:
     """Where the archive of a version is kept, for this JVM and these jars; it need not exist."""
-    parts = [java.java_version(), str(java.java_binary()), *map(str, classpath)]
+    parts = [java.java_version(), _runtime(java.java_binary()), *map(str, classpath)]
     digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
     return paths.cache() / "cds" / f"kafka-{version}-{digest}.jsa"
+
+
+def _runtime(binary: Path) -> str:
+    """What the JVM looks at in its own runtime, or else its path.
+
+    Not the path alone: every checkout has a runtime of its own, all of them the same files, and
+    each would write three archives again.
+    """
+    modules = binary.resolve().parent.parent / "lib" / "modules"
+    if not modules.is_file():
+        return str(binary)
+    found = modules.stat()
+    return f"{found.st_size} {found.st_mtime_ns}"
 
 
 def options(shared: Path, listing: Path | None) -> tuple[str, ...]:

@@ -1,3 +1,4 @@
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -41,6 +42,23 @@ def test_a_recording_becomes_an_archive_that_a_jvm_uses(shared: Path, tmp_path: 
         "source: shared objects file" in run(*cds.options(shared, None), "-Xlog:class+load").stdout
     )
     assert cds.write(shared, listing, [])
+
+
+def test_a_runtime_of_another_checkout_uses_the_same_archive(
+    shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(*cds.options(shared, tmp_path / cds.LISTING))
+    assert cds.write(shared, tmp_path / cds.LISTING, [])
+    other = tmp_path / "other"
+    shutil.copytree(java.java_binary().parent.parent, other)
+    monkeypatch.setenv(java.VARIABLE, str(other / "bin" / "java"))
+    assert cds.archive("3.9.2", [tmp_path / "a.jar"]) == shared
+    told = run(*cds.options(shared, None), "-Xshare:on", "-Xlog:class+load").stdout
+    assert "source: shared objects file" in told
+    later = shutil.copyfile(other / "lib" / "modules", tmp_path / "modules")
+    (other / "lib" / "modules").unlink()
+    Path(later).rename(other / "lib" / "modules")
+    assert cds.archive("3.9.2", [tmp_path / "a.jar"]) != shared
 
 
 def test_without_a_recording_nothing_is_written(shared: Path, tmp_path: Path) -> None:
