@@ -31,6 +31,6 @@ with DAG(
 ):
     workflow(
         chain("oldest", "compat"),
-        chain("pinned", "compat"),
+        chain("pinned", "correctness", "compat"),
         chain("newest", "compat"),
     )

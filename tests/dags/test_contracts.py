@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from kafkalab.scenarios import loader
+
 DAGS = Path(__file__).resolve().parents[2] / "dags"
 NAMES = sorted(path.stem for path in DAGS.glob("*.py"))
 RUNS = [name for name in NAMES if name != "kafka_baseline"]
@@ -108,6 +110,18 @@ def test_every_cluster_is_taken_down_whatever_happened(name: str, dags: dict[str
         steps = {t.task_id for t in dag.tasks if t.is_mapped and t.task_id.startswith(f"{role}.")}
         assert steps
         assert teardown.upstream_task_ids == steps | {provision.task_id}
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_what_its_workflow_plans_has_a_task(name: str, dags: dict[str, Any]) -> None:
+    scenarios = loader.catalogue()
+    planned = {
+        f"{role}.{scenarios[scenario].step}"
+        for line in loader.load_workflow(name).plan
+        for scenario in line.scenarios
+        for role in line.brokers
+    }
+    assert planned == {task.task_id for task in dags[name].tasks if task.is_mapped}
 
 
 @pytest.mark.parametrize("name", RUNS)
