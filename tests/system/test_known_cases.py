@@ -33,10 +33,10 @@ def test_a_null_value_written_as_empty_bytes_is_seen_by_another_client():
     """@platformatic/kafka #216."""
     code, cell = attempt("C11", "platformatic-kafka@1.22.0")
     assert code == 1
-    assert cell["clients"][0] == "platformatic-kafka@1.22.0"
+    assert cell["clients"][0] == "@platformatic/kafka@1.22.0"
     assert "empty bytes where null was sent" in failed(cell)["null-becomes-empty"]
     code, cell = attempt("C11", "platformatic-kafka@1.27.0")
-    assert (code, failed(cell), cell["clients"][0]) == (0, {}, "platformatic-kafka@1.27.0")
+    assert (code, failed(cell), cell["clients"][0]) == (0, {}, "@platformatic/kafka@1.27.0")
 
 
 def test_a_large_fetch_with_a_synchronous_hook_ends_the_process():
@@ -46,4 +46,4 @@ def test_a_large_fetch_with_a_synchronous_hook_ends_the_process():
     assert "ended by itself" in failed(cell)["crash"]
     assert set(failed(cell)) == {"crash"}
     code, cell = attempt("C03", "platformatic-kafka@2.11.0")
-    assert (code, failed(cell), cell["clients"][0]) == (0, {}, "platformatic-kafka@2.11.0")
+    assert (code, failed(cell), cell["clients"][0]) == (0, {}, "@platformatic/kafka@2.11.0")
