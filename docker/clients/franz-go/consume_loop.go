@@ -54,6 +54,7 @@ func (l *consumeLoop) deliver(fetches kgo.Fetches) {
 		for _, record := range of.Records {
 			lane.Consumed(now, record.Offset, record.Value)
 		}
+		lane.Rest()
 		records += len(of.Records)
 		if l.spec.Style == "batch" {
 			last := of.Records[len(of.Records)-1]

@@ -14,13 +14,15 @@ import org.apache.kafka.common.TopicPartition;
 /**
  * The counters of one loop, and its life: an interval a second, the whole at the end.
  *
- * <p>Callbacks of the client run on its own thread, so everything here is under one lock, which is
- * hardly ever contended: the loop takes it only to report, and a consuming loop once a delivery and
- * partition.
+ * <p>Callbacks of the client run on its own thread, so the interval is under one lock, which is hardly
+ * ever contended: the loop takes it only to report, and a consuming loop once a delivery and
+ * partition. The whole belongs to the loop.
  */
 final class Meter {
   private static final long LATENCY_US_MAX = 3_600_000_000L;
   private static final long SAMPLE_NS = 1_000_000_000L;
+
+  static final int TOGETHER = 16; // records of a closed loop that share a time
 
   private final Client client;
   private final JsonNode command;
@@ -32,6 +34,10 @@ final class Meter {
   private final Counters whole = new Counters();
   private long deliveredNs;
   private long allRecords;
+  private final boolean closed; // of a producing loop: there is no schedule
+  private int ackedPartition; // of the last record
+  private long ackedOffset;
+  private int shares; // records that may still share its time
 
   private static final class Counters {
     long began = System.nanoTime();
@@ -43,19 +49,39 @@ final class Meter {
     long valueSum;
     long gapNsMax;
     final Map<String, long[]> partitions = new HashMap<>(); // topic → records by partition
-    final Histogram latencies = new Histogram(1, LATENCY_US_MAX, 3);
+    private String topic; // the last one that was counted
+    private long[] counts; // of it
+    private final Histogram latencies = new Histogram(1, LATENCY_US_MAX, 3);
+    private long runUs; // a latency, and how many in a row had it: not in the histogram yet
+    private long run;
 
     void count(String topic, int partition, long count) {
-      long[] counts = partitions.computeIfAbsent(topic, t -> new long[16]);
+      if (topic != this.topic) { // the same object mostly: an equal one only looks it up again
+        this.topic = topic;
+        counts = partitions.computeIfAbsent(topic, t -> new long[16]);
+      }
       if (partition >= counts.length) {
-        counts = Arrays.copyOf(counts, Math.max(partition + 1, counts.length * 2));
+        counts = Arrays.copyOf(counts, partition * 2);
         partitions.put(topic, counts);
       }
       counts[partition] += count;
     }
 
     void latency(long ns) {
-      latencies.recordValue(Math.min(Math.max(ns, 0) / 1000, LATENCY_US_MAX));
+      long us = Math.min(Math.max(ns, 0) / 1000, LATENCY_US_MAX);
+      if (us != runUs) {
+        latencies();
+        runUs = us;
+      }
+      run++;
+    }
+
+    private Histogram latencies() {
+      if (run > 0) {
+        latencies.recordValueWithCount(runUs, run);
+        run = 0;
+      }
+      return latencies;
     }
 
     void add(Counters part) {
@@ -72,7 +98,7 @@ final class Meter {
               count(topic, at, counts[at]);
             }
           });
-      latencies.add(part.latencies);
+      latencies.add(part.latencies());
     }
 
     ObjectNode fields() {
@@ -96,11 +122,12 @@ final class Meter {
     }
 
     private String encoded() {
-      if (latencies.getTotalCount() == 0) {
+      Histogram all = latencies();
+      if (all.getTotalCount() == 0) {
         return null;
       }
-      ByteBuffer buffer = ByteBuffer.allocate(latencies.getNeededByteBufferCapacity());
-      int length = latencies.encodeIntoCompressedByteBuffer(buffer);
+      ByteBuffer buffer = ByteBuffer.allocate(all.getNeededByteBufferCapacity());
+      int length = all.encodeIntoCompressedByteBuffer(buffer);
       return Base64.getEncoder().encodeToString(Arrays.copyOf(buffer.array(), length));
     }
   }
@@ -111,6 +138,7 @@ final class Meter {
     this.id = command.get("id").asLong();
     long now = System.nanoTime();
     maxRecords = command.hasNonNull("max_records") ? command.get("max_records").asLong() : null;
+    closed = !command.hasNonNull("rate");
     boolean timed = command.hasNonNull("duration_s");
     endsAtNs = timed ? now + (long) (command.get("duration_s").asDouble() * 1e9) : Long.MAX_VALUE;
     sampleAtNs = now + SAMPLE_NS;
@@ -144,16 +172,25 @@ final class Meter {
     deliveredNs = nowNs;
   }
 
-  /** Count one record that was acknowledged now. */
+  /**
+   * Count one record that was acknowledged just now. In a closed loop a few that follow each other in
+   * a partition, and so mostly are of one batch, share the time of the first.
+   */
   synchronized void acknowledged(
-      String topic, int partition, long value, int bytes, long nowNs, long latencyNs) {
-    interval.gapNsMax = Math.max(interval.gapNsMax, nowNs - deliveredNs);
-    deliveredNs = nowNs;
+      String topic, int partition, long offset, long value, int bytes, long intendedNs) {
+    if (--shares < 0 || partition != ackedPartition || offset != ackedOffset + 1) {
+      long now = System.nanoTime();
+      shares = closed ? TOGETHER - 1 : 0;
+      interval.gapNsMax = Math.max(interval.gapNsMax, now - deliveredNs);
+      deliveredNs = now;
+    }
+    ackedPartition = partition;
+    ackedOffset = offset;
     interval.records++;
     interval.bytes += bytes;
     interval.valueSum += value;
     interval.count(topic, partition, 1);
-    interval.latency(latencyNs);
+    interval.latency(deliveredNs - intendedNs);
     allRecords++;
   }
 
@@ -185,11 +222,16 @@ final class Meter {
     interval.errors++;
   }
 
-  private synchronized ObjectNode sample() {
-    interval.gapNsMax = Math.max(interval.gapNsMax, System.nanoTime() - deliveredNs);
-    ObjectNode fields = interval.fields();
-    whole.add(interval);
-    interval = new Counters();
+  private ObjectNode sample() {
+    Counters next = new Counters();
+    Counters part;
+    synchronized (this) { // no longer: callbacks of the client wait for it, and would be late
+      part = interval;
+      part.gapNsMax = Math.max(part.gapNsMax, next.began - deliveredNs);
+      interval = next;
+    }
+    ObjectNode fields = part.fields();
+    whole.add(part);
     return fields;
   }
 

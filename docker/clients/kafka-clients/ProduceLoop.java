@@ -11,7 +11,6 @@ import org.apache.kafka.clients.producer.ProducerRecord;
  */
 final class ProduceLoop {
   private static final long PARK_NS_MAX = 20_000_000;
-  private static final int TOGETHER = 16; // records of a closed loop that share their intended time
 
   private final ProducerClient client;
   private final Meter meter;
@@ -43,7 +42,7 @@ final class ProduceLoop {
     Long most = meter.maxRecords();
     while (meter.tick() && (most == null || sent < most)) {
       if (rate == null) {
-        long until = most == null ? sent + TOGETHER : Math.min(sent + TOGETHER, most);
+        long until = most == null ? sent + Meter.TOGETHER : Math.min(sent + Meter.TOGETHER, most);
         long now = System.nanoTime();
         while (sent < until && !client.closing()) {
           send(sent++, now);
@@ -80,8 +79,7 @@ final class ProduceLoop {
           record,
           (at, error) -> {
             if (error == null) {
-              long now = System.nanoTime();
-              meter.acknowledged(topic, at.partition(), value, size, now, now - intendedNs);
+              meter.acknowledged(topic, at.partition(), at.offset(), value, size, intendedNs);
             } else {
               meter.error();
             }

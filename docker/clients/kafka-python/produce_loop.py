@@ -30,10 +30,10 @@ class Chunk:
         self.loop = loop
         self.first = first  # value of the first record
         self.futures: list[Any] = []
-        acked, landed = loop.acked.append, loop.landed.append
+        acked, landed, clock = loop.acked.append, loop.landed.append, time.monotonic_ns
 
         def report(found: Any) -> None:
-            acked(intended_ns)
+            acked(clock() - intended_ns)
             landed(found[1])
 
         self.report = report

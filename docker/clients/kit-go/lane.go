@@ -8,8 +8,9 @@ import (
 
 const (
 	latencyUsMax = 3_600_000_000
-	foldAt       = 1024   // latencies that a lane keeps before they go into the histogram
+	foldAt       = 1024   // different latencies that a lane keeps before the histogram takes them
 	gapStep      = 50_000 // ns: deliveries that follow each other within it are not told apart
+	nearEnd      = 4096   // records before the end of a loop from which on each is counted at once
 )
 
 // Lane counts the records of one partition in a loop, from one goroutine at a time; a sample, and
@@ -22,9 +23,13 @@ type Lane struct {
 	mu sync.Mutex
 	counters
 	closed    bool
-	offset    int64   // of the last record
-	latencies []int64 // microseconds, not yet in the histogram
+	offset    int64 // of the last record
+	owed      int64 // records that the loop does not know of: all its lanes write to one counter
+	latencies []run // not yet in the histogram
 }
+
+// run are records that follow each other with one latency, as those of one batch mostly do.
+type run struct{ us, records int64 }
 
 // counters are what is added up of an interval.
 type counters struct {
@@ -120,24 +125,47 @@ func (l *Lane) deliver(nowNs int64) {
 			l.gapNs = max(l.gapNs, nowNs-before)
 		}
 	}
-	if l.loop.most >= 0 && l.loop.counted.Add(1) >= l.loop.most {
+	if l.loop.most < 0 {
+		return
+	}
+	if l.owed++; l.owed == together || l.loop.counted.Load() > l.loop.most-nearEnd {
+		l.pay()
+	}
+}
+
+// Rest tells that nothing more is there by now: call it before a wait for more records.
+func (l *Lane) Rest() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.pay()
+}
+
+func (l *Lane) pay() {
+	if l.owed > 0 && l.loop.counted.Add(l.owed) >= l.loop.most {
 		l.loop.end()
 	}
+	l.owed = 0
 }
 
 func (l *Lane) latency(ns int64) {
-	l.latencies = append(l.latencies, ns/1000)
+	us := ns / 1000
+	if last := len(l.latencies) - 1; last >= 0 && l.latencies[last].us == us {
+		l.latencies[last].records++
+		return
+	}
 	if len(l.latencies) == foldAt {
 		l.loop.fold(&l.latencies)
 	}
+	l.latencies = append(l.latencies, run{us, 1})
 }
 
 // fold puts latencies into the interval's histogram and empties the list.
-func (l *Loop) fold(latencies *[]int64) {
+func (l *Loop) fold(latencies *[]run) {
 	l.histogramMu.Lock()
 	defer l.histogramMu.Unlock()
 	for _, each := range *latencies {
-		_ = l.interval.RecordValue(min(max(each, 0), latencyUsMax)) // in range: it cannot fail
+		us := min(max(each.us, 0), latencyUsMax)
+		_ = l.interval.RecordValues(us, each.records) // in range: it cannot fail
 	}
 	*latencies = (*latencies)[:0]
 }
@@ -147,6 +175,7 @@ func (l *Lane) take(closing bool) counters {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.loop.fold(&l.latencies)
+	l.pay()
 	part := l.counters
 	l.counters = counters{}
 	l.closed = l.closed || closing

@@ -99,7 +99,7 @@ func (l *Loop) end() {
 func (l *Loop) Lane(topic string, partition int32) *Lane {
 	lane := &Lane{
 		loop: l, topic: topic, partition: partition, offset: -1,
-		latencies: make([]int64, 0, foldAt),
+		latencies: make([]run, 0, foldAt),
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -20,6 +20,10 @@ type consumeLoop struct {
 	loop  *kit.Loop
 	spec  *kit.ConsumeSpec
 	batch int
+	// what is asked for each record
+	stream  bool
+	commits bool
+	alone   bool // something happens after each record, so that each has a time of its own
 }
 
 const pollTime = 100 * time.Millisecond // how long the poll style waits at a time
@@ -36,7 +40,12 @@ func (c *consumer) consume(command *kit.Command) (kit.Fields, error) {
 		loop.Finish()
 		return nil, kit.Refusef("commit: this consumer has no group")
 	}
-	l := &consumeLoop{c: c, loop: loop, spec: spec, batch: spec.Batch}
+	l := &consumeLoop{
+		c: c, loop: loop, spec: spec, batch: spec.Batch,
+		stream:  spec.Style == "stream",
+		commits: spec.Commit != "none",
+		alone:   spec.Work > 0 || spec.Commit == "sync",
+	}
 	if l.batch == 0 {
 		l.batch = c.settings.batch
 	}
@@ -64,8 +73,8 @@ func (l *consumeLoop) take(f *feed, message *sarama.ConsumerMessage) bool {
 	if f.laneOf != l {
 		f.lane, f.laneOf = l.loop.Lane(f.place.Topic, f.place.Partition), l
 	}
-	if l.spec.Style == "stream" {
-		if f.burst%together == 0 || l.spec.Work > 0 || l.spec.Commit == "sync" {
+	if l.stream {
+		if f.burst%together == 0 || l.alone {
 			f.nowNs = kit.Now()
 		}
 		if !f.lane.Consumed(f.nowNs, message.Offset, message.Value) {
@@ -86,6 +95,7 @@ func (l *consumeLoop) work(of part) bool {
 			return false
 		}
 	}
+	of.feed.lane.Rest()
 	l.loop.Work(l.spec, len(of.messages))
 	l.commit(of.feed, of.messages[len(of.messages)-1].Offset)
 	return true
@@ -107,7 +117,7 @@ func (l *consumeLoop) poll() {
 
 // commit marks what was delivered and commits as the command says.
 func (l *consumeLoop) commit(f *feed, last int64) {
-	if l.spec.Commit == "none" || f.offsets == nil {
+	if !l.commits || f.offsets == nil {
 		return
 	}
 	f.offsets.mark(kit.Position{Place: f.place, Offset: last + 1}, false)

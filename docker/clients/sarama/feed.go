@@ -87,6 +87,9 @@ func (f *feed) receive() (message *sarama.ConsumerMessage, open, more bool) {
 	default:
 	}
 	f.burst = 0
+	if f.lane != nil {
+		f.lane.Rest()
+	}
 	select {
 	case message, open = <-f.messages:
 		return message, open, true

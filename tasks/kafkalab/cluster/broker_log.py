@@ -65,11 +65,14 @@ ALLOWED: tuple[Allowed, ...] = (
         "3.9: a node that shuts down still answers the quorum while its Raft manager is gone",
     ),
     Allowed(
-        r"Unexpected error handling request RequestHeader\(apiKey=[A-Z_]+[\s\S]*"
-        r"NotControllerException: The active controller appears to be node"
-        r"|\w+: unable to start processing because of NotControllerException",
-        "a request reaches a controller that another election has overtaken: who sent it asks the "
-        "new one (3.3 and 3.9, on a busy host)",
+        r"Unexpected error handling request RequestHeader\(apiKey=CONTROLLER_REGISTRATION[\s\S]*"
+        r"NotControllerException: The active controller appears to be node",
+        "3.9: a controller registers with one that another election has overtaken, and asks again",
+    ),
+    Allowed(
+        r"createTopics: unable to start processing because of NotControllerException",
+        "3.3: a topic is asked of a controller that another election has overtaken; who asked "
+        "asks the new one",
     ),
 )
 

@@ -12,6 +12,12 @@ CLIENTS = Path(__file__).resolve().parents[3] / "docker" / "clients"
 
 
 @pytest.fixture
+def clients_folder():
+    """Where the drivers and their kits lie."""
+    return CLIENTS
+
+
+@pytest.fixture
 def driver_modules(monkeypatch):
     """Give a driver's folder and get what imports its modules; they are forgotten afterwards."""
     before = set(sys.modules)

@@ -69,7 +69,7 @@ def test_the_race_of_3_9_at_shutdown_is_allowed() -> None:
     assert len(errors(log(head, cause), allow=())) == 1
 
 
-def test_a_request_that_an_election_overtakes_is_allowed_and_no_other_trouble() -> None:
+def test_the_two_requests_that_an_election_may_overtake_are_allowed_and_no_other() -> None:
     said = (
         "[ControllerApis nodeId=3] Unexpected error handling request RequestHeader(apiKey=%s, ..."
     )
@@ -82,11 +82,13 @@ def test_a_request_that_an_election_overtakes_is_allowed_and_no_other_trouble() 
 
     assert errors(log(head % "CONTROLLER_REGISTRATION", *trace)) == []
     assert len(errors(log(head % "CONTROLLER_REGISTRATION", *TRACE))) == 1
+    assert len(errors(log(head % "CREATE_TOPICS", *trace))) == 1
 
-    said = "[Controller 3] createTopics: unable to start processing because of %s."
+    said = "[Controller 3] %s: unable to start processing because of %s."
     head = BROKEN.replace("unexpected error", said)
-    assert errors(log(head % "NotControllerException")) == []
-    assert len(errors(log(head % "TimeoutException"))) == 1
+    assert errors(log(head % ("createTopics", "NotControllerException"))) == []
+    assert len(errors(log(head % ("createTopics", "TimeoutException")))) == 1
+    assert len(errors(log(head % ("deleteTopics", "NotControllerException")))) == 1
 
 
 def test_tail_says_when_a_log_is_empty() -> None:

@@ -2,7 +2,7 @@
 
 Counting must not slow down what is counted, nor hold it up: hdrh takes 2 µs to record a value and
 1 ms to forget all, which a sample of some thousand values would make a pause of ten. So values are
-kept, counted by their place in the histogram once a second, and a histogram is filled at those
+kept, counted by their place in the histogram many at a time, and a histogram is filled at those
 places, encoded, and emptied again.
 
 What a driver needs for its own counting it takes before the loop begins (`take_room`): a driver
@@ -22,7 +22,8 @@ from numpy.typing import ArrayLike
 LATENCY_US_MAX = 3_600_000_000
 _BITS = 11  # of a value that its place depends on: three significant digits
 _HALF = _BITS - 1
-_KEPT_MOST = 1_000_000
+_FEW = 16  # latencies that cost less one by one than as an array
+_KEPT_MOST = 16_384  # a millisecond to count, while the loop waits
 _ENDS = (1 << _HALF) - 1  # encoded ends: hdrh makes a ctypes type for each length, and keeps it
 _NUMPY_KEEPS = 7, 1024  # freed blocks of each size, below so many bytes (its _npy_alloc_cache)
 
@@ -63,6 +64,10 @@ class Latencies:
 
     def add(self, latencies_us: ArrayLike) -> None:
         """Keep some: integers in any shape that numpy takes."""
+        if isinstance(latencies_us, list) and len(latencies_us) <= _FEW:
+            for each in latencies_us:
+                self.add_shared(each, 1)
+            return
         some = np.asarray(latencies_us, dtype=np.int64)
         self._kept.append(some)
         self._total += some.size
@@ -71,7 +76,9 @@ class Latencies:
 
     def add_shared(self, latency_us: int, count: int) -> None:
         """Count one that many records share."""
-        self._counts[_places(np.array([latency_us]))] += count
+        bounded = min(max(latency_us, 0), LATENCY_US_MAX)
+        bucket = max(bounded.bit_length() - _BITS, 0)
+        self._counts[(bucket << _HALF) + (bounded >> bucket)] += count  # as `_places`, but for one
 
     def absorb(self, part: Latencies) -> None:
         """Add the other's."""
@@ -104,8 +111,8 @@ class Latencies:
 
     def _fold(self) -> None:
         if self._kept:
-            for some in self._kept:
-                np.add.at(self._counts, _places(some), 1)
+            # All at once: a call for each delivery would hold an open loop up for 30 ms a second.
+            np.add.at(self._counts, _places(np.concatenate(self._kept, axis=None)), 1)
             self._kept.clear()
             self._total = 0
 

@@ -2,7 +2,7 @@
 
 Records are handed over in chunks. Those of one chunk of a closed loop share their intended time,
 the moment before the chunk; in an open loop each has its own, from the schedule, however late the
-loop is. Acknowledgements are collected while the client serves them and get their time right after.
+loop is. Acknowledgements get their time where the client reports them, and are counted together.
 """
 
 from __future__ import annotations
@@ -13,21 +13,20 @@ from collections.abc import Iterable
 from itertools import cycle, repeat
 from typing import Any
 
-import numpy as np
-
-from driverkit.client import BaseClient, Command
+from driverkit.client import SLICE_S, BaseClient, Command
 from driverkit.loops import Loop
 from driverkit.payload import SMALL, Packer
 
 CHUNK = 128
+_WAIT_S = SLICE_S / 2  # of an open loop at a time: whatever ends it, it ends soon
 _MASK64 = (1 << 64) - 1
 
 
 class ProduceLoop:
     """One `produce` command. A driver overrides `hand_over`, `serve` and `flush`.
 
-    It reports each record once, from any thread: acknowledged (an entry in `acked`, then one in
-    `landed`; see `acknowledged`) or given up (`refused`).
+    It reports each record once, from any thread: acknowledged (its latency in `acked`, then its
+    partition in `landed`, by which `account` goes) or given up (`refused`).
     """
 
     def __init__(self, client: Any, command: Command) -> None:
@@ -45,7 +44,7 @@ class ProduceLoop:
         alike = len(partitions) == 1 and self.size <= SMALL
         self._series = packer.series(self.size) if alike else None
         self.refused_sum = 0  # values that were handed over and failed
-        self.acked: list[int] = []  # intended times
+        self.acked: list[int] = []  # latencies in ns
         self.landed: list[int] = []  # partitions
         self.began_ns = 0
 
@@ -109,7 +108,8 @@ class ProduceLoop:
         """Hand over what is due by now; wait a little when nothing is."""
         count = self.due(most)
         if count <= 0:
-            self.serve(0.001)
+            early_s = (self.intended(self.value) - time.monotonic_ns()) / 1e9
+            self.serve(min(max(early_s, 0), _WAIT_S))
             return
         for value in range(self.value, self.value + count):
             intended_ns, partition = self.intended(value), next(self.partitions)
@@ -125,27 +125,22 @@ class ProduceLoop:
         values = zip(range(self.value, self.value + count), self.partitions, strict=False)
         return [(self.build(value, partition, now_ns), partition) for value, partition in values]
 
-    def acknowledged(self, intended_ns: int, partition: int) -> None:
-        """A record got through."""
-        self.acked.append(intended_ns)
-        self.landed.append(partition)  # last: `account` counts these
-
     def refused(self, value: int) -> None:
         """A record did not get through."""
         self.loop.meter.errors += 1
         self.refused_sum += value
 
     def account(self) -> None:
-        """Count what was acknowledged since the last time, at this moment."""
+        """Count what was acknowledged since the last time."""
         count = len(self.landed)  # others may append meanwhile
         if not count:
             return
         acked, landed = self.acked[:count], self.landed[:count]
         del self.acked[:count], self.landed[:count]
-        now_ns, meter = time.monotonic_ns(), self.loop.meter
-        meter.delivered(now_ns, count)
+        meter = self.loop.meter
+        meter.delivered(time.monotonic_ns(), count)
         meter.bytes += count * self.size
-        meter.latencies.add((now_ns - np.array(acked, dtype=np.int64)) // 1000)
+        meter.latencies.add([each // 1000 for each in acked])
         for partition, records in Counter(landed).items():
             meter.partitions[f"{self.topic}/{partition}"] += records
 

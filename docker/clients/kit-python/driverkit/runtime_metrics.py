@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import gc
+import os
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from driverkit.client import BaseClient
@@ -43,7 +43,6 @@ def runtime_metrics(client: BaseClient | None) -> dict[str, Any]:
 
 def _threads() -> int | None:
     try:
-        status = Path("/proc/self/status").read_text(encoding="ascii")
+        return len(os.listdir("/proc/self/task"))  # noqa: PTH208 a path for each would cost more
     except OSError:
         return None
-    return int(status.partition("Threads:")[2].split(None, 1)[0])
