@@ -34,7 +34,8 @@ itself:
   the history as a table.
 - **Resolving**: in a fresh process, imports included.
 
-Absolute numbers are those of one host and say little; ratios carry over.
+Absolute numbers are those of one host and say little; ratios carry over. Pairs on a shared disk lie
+far apart: with `KAFKALAB_HOME` on a tmpfs, as here, the broker's files are in memory.
 
 | {header} |
 |{rule}|
