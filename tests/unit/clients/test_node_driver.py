@@ -15,8 +15,8 @@ from kafkalab.runtime import pins
 
 def test_the_drivers_own_tests_pass(clients_folder, tmp_path):
     known = pins.load()
-    launch = resolve_client(known.resolve(Subject.parse("platformatic-kafka@pinned")), known, "process")
-    built = Path(launch.argv[-1]).parent
+    subject = known.resolve(Subject.parse("platformatic-kafka@pinned"))
+    built = Path(resolve_client(subject, known, "process").argv[-1]).parent
     for source in (clients_folder / "platformatic-kafka").glob("*.mjs"):
         shutil.copy(source, tmp_path)
     for source in Path(__file__).with_name("kit-node").glob("*.test.mjs"):
