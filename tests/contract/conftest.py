@@ -19,10 +19,13 @@ from kafkalab.clients.contract import Command, Reply
 from kafkalab.clients.driver import Driver
 from kafkalab.clients.resolver import resolve_client
 from kafkalab.cluster.process import ProcessEngine
+from kafkalab.cluster.readiness import wait_ready
 from kafkalab.model.cluster import ClusterSpec
 from kafkalab.model.subject import Subject
 from kafkalab.runtime import pins
-from kafkalab.runtime.lease import Lease
+from kafkalab.runtime.lease import Lease, keeping
+from kafkalab.steps.host import EngineHost
+from kafkalab.workloads.recorder import Recorder
 
 # Without kafka-python, whose suite is not steady: its released versions can lose a group join for
 # good, when a rejoin that changed metadata asked for outlives the poll. It is run by name:
@@ -164,18 +167,23 @@ def bootstrap(
     tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config
 ) -> Iterator[str]:
     """One broker of the pinned Kafka, or of the one that --kafka names."""
-    patch = pytest.MonkeyPatch()
-    patch.setenv("KAFKALAB_HOME", str(tmp_path_factory.mktemp("home")))
-    engine = ProcessEngine()
-    version = pins.load().resolve(Subject("kafka", pytestconfig.getoption("kafka"))).version
+    patch, home = pytest.MonkeyPatch(), tmp_path_factory.mktemp("home")
+    patch.setenv("KAFKALAB_HOME", str(home))
+    engine, known = ProcessEngine(), pins.load()
+    version = known.resolve(Subject("kafka", pytestconfig.getoption("kafka"))).version
     lease = Lease.create(f"contract-{uuid.uuid4().hex[:8]}", 300)
-    info = engine.start(ClusterSpec(version, nodes=1), lease.run_id, lease)
-    try:
-        yield engine.driver_bootstrap(info)
-    finally:
-        engine.stop(info)
-        lease.release()
-        patch.undo()
+    with keeping(lease):
+        info = engine.start(ClusterSpec(version, nodes=1), lease.run_id, lease)
+        try:
+            host = EngineHost(engine, info, known, home / "logs")
+            driver, admin = host.admin(Recorder())
+            wait_ready(info, engine, admin)  # 3.3 forgets a topic that is asked for before
+            host.stop(driver)
+            yield host.bootstrap
+        finally:
+            engine.stop(info)
+            lease.release()
+            patch.undo()
 
 
 @pytest.fixture(scope="session")
