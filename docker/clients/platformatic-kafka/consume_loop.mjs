@@ -24,6 +24,7 @@ const COMMITS = ["none", "auto", "sync", "async"];
 const TWO_32 = 2 ** 32;
 const TURN_NS = 10e6; // longest busy time between two turns of the event loop
 const WAIT_MS = 1000;
+const TOGETHER = 16; // records of a stream that share a time where they were all there: 0.1 ms
 
 export class ConsumeLoop {
   #client;
@@ -105,9 +106,14 @@ export class ConsumeLoop {
 
   async #pump(reading) {
     const loop = this.#loop;
+    let now = 0;
+    let shares = 0; // records that may still share that time
     while (this.#goesOn) {
       let message = reading.takeKept();
       if (message === null) {
+        if (reading.stream.readableLength === 0) {
+          shares = 0; // it has to wait
+        }
         const next = reading.next();
         const { value, done } = await next;
         if (loop.over || done) {
@@ -118,11 +124,15 @@ export class ConsumeLoop {
         }
         message = value;
       }
-      const now = nowNs();
+      if (shares-- <= 0 || this.#slow) {
+        now = nowNs();
+        shares = TOGETHER - 1;
+      }
       this.#meter.delivered(now, 1);
       this.#look(message, now);
       if (this.#slow || now >= loop.breatheAt) {
         await this.#pass(now);
+        shares = 0;
       }
     }
   }
