@@ -17,9 +17,9 @@ _TEXT = """# What a driver costs
 
 A verdict about a client must not be one about its driver. So each driver's loops are compared with
 the bare client: Kafka's own `ProducerPerformance` and `ConsumerPerformance` for the Java client,
-and for the others a small program of the same version (`tests/bench/bare/`) that does what those
-two do: each record has a value of its own, each acknowledgement gives a latency, and a reader adds
-up the sizes of keys and values. All of it is measured by one command, on one broker that it starts
+and for the others a small program of the same version (`tests/bench/bare/`) that does what they do
+by default: each record has a value of its own, each acknowledgement gives a latency, and a reader
+adds up the sizes of keys and values. All of it is measured by one command, on one broker that it starts
 itself:
 
     {command}
@@ -29,7 +29,7 @@ itself:
   `acks=all`, idempotent. `ProducerPerformance` gets its payload from a file: by default it draws
   100 random letters for each record, which holds its sender back.
 - **p99 at a fixed rate**: both at the same time, since a tail is made of single disturbances that
-  must fall on both; single records (linger 0), at a rate that leaves two cores half idle.
+  must fall on both; single records (linger 0), after 8 s at that rate to warm up.
 - **Operations mode**: batches of 100 through one driver with 8 producers, from the first command to
   the history as a table.
 - **Resolving**: in a fresh process, imports included.
