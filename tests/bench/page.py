@@ -19,8 +19,8 @@ A verdict about a client must not be one about its driver. So each driver's loop
 the bare client: Kafka's own `ProducerPerformance` and `ConsumerPerformance` for the Java client,
 and for the others a small program of the same version (`tests/bench/bare/`) that does what they do
 by default: each record has a value of its own, each acknowledgement gives a latency, and a reader
-adds up the sizes of keys and values. All of it is measured by one command, on one broker that it starts
-itself:
+adds up the sizes of keys and values. All of it is measured by one command, on one broker that it
+starts itself:
 
     {command}
 
