@@ -26,8 +26,8 @@ starts itself:
 
 - **Loops**: driver and bare program take turns (A B B A), a fresh process each; the result is the
   median of the ratios of the pairs, the spread their quartiles. 100-byte records, 6 partitions,
-  `acks=all`, idempotent. `ProducerPerformance` gets its payload from a file: by default it draws
-  100 random letters for each record, which holds its sender back.
+  `acks=all`, idempotent. `ProducerPerformance` gets its payload from a file: by
+  `--record-size` it draws 100 letters for each record, which holds its sender back.
 - **p99 at a fixed rate**: both at the same time, since a tail is made of single disturbances that
   must fall on both; single records (linger 0), after 8 s at that rate to warm up.
 - **Operations mode**: batches of 100 through one driver with 8 producers, from the first command to
