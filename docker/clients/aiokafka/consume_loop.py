@@ -65,7 +65,9 @@ class ConsumeLoop(driverkit.ConsumeLoop):
                 await self.survive(error)
                 continue
             if found:
-                await self.after_delivery(self.look_at(found))
+                count = self.look_at(found)
+                del found
+                await self.after_delivery(count)
 
     async def read_one(self) -> None:
         """Take records one by one."""

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from itertools import repeat
+from itertools import chain, repeat
+from struct import pack
 from typing import Any
-from zlib import crc32
 
 import numpy as np
 
 from driverkit.client import Command
 from driverkit.loops import Loop
 from driverkit.outcome import RefusedError
-from driverkit.payload import MAGIC, RESIDUE, SIZE_MIN, SMALL, Intact, header, unpack
+from driverkit.payload import MAGIC, RESIDUE, SIZE_MIN, SMALL, Intact, crc32, header, unpack
 
 LOOK_AT = 256  # small records that are checked at once; before each report all are
+_FEW = 32  # offsets that a list compares faster than numpy
 COMMITS = ("none", "auto", "sync", "async")
 
 
@@ -117,12 +118,13 @@ class ConsumeLoop:
         values = self._values
         if not values:
             return
-        came_ns = np.repeat(np.array(self._came_ns, dtype=np.int64), self._counts)
+        times_ns, counts = self._came_ns, self._counts
         self._values, self._came_ns, self._counts = [], [], []
         fields = self._read(values)
         if fields is None:
-            self._read_each(values, came_ns.tolist())
+            self._read_each(values, chain.from_iterable(map(repeat, times_ns, counts)))
             return
+        came_ns = times_ns[0] if len(times_ns) == 1 else np.repeat(times_ns, counts)
         latencies = (came_ns - fields) // 1000
         self.loop.meter.latencies.add(latencies if fields.all() else latencies[fields != 0])
 
@@ -161,8 +163,8 @@ class ConsumeLoop:
     def order(self, topic: str, partition: int, offsets: list[int]) -> None:
         """Count the records of one partition, and offsets that step back."""
         self.loop.meter.partitions[f"{topic}/{partition}"] += len(offsets)
-        before, first = self.positions.get((topic, partition), -1), offsets[0]
-        if first <= before or offsets != list(range(first, first + len(offsets))):
+        before = self.positions.get((topic, partition), -1)
+        if offsets[0] <= before or not _gapless(offsets):
             for offset in offsets:  # a gap, or a step back
                 self.loop.meter.out_of_order += offset <= before
                 before = offset
@@ -178,6 +180,15 @@ class ConsumeLoop:
         """Count an error that the loop survives, and report it."""
         self.loop.meter.errors += 1
         self.client.error(error)
+
+
+def _gapless(offsets: list[int]) -> bool:
+    first, count = offsets[0], len(offsets)
+    if count <= _FEW:
+        return offsets == list(range(first, first + count))
+    # As bytes they compare without an object for each that is expected, in half the time.
+    expected = np.arange(first, first + count, dtype=np.int64)
+    return pack(f"{count}q", *offsets) == expected.tobytes()
 
 
 def _one_by_one(values: Sequence[bytes]) -> tuple[Any, Any] | None:

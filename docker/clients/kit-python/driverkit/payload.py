@@ -1,7 +1,8 @@
 """The contract's payload: 28 bytes of header, filler, and a CRC-32 over all of it at the end.
 
 The checksum stands last and little-endian, because then the CRC-32 of a whole intact payload is
-one constant: a reader checks a record with one call and no slicing.
+one constant: a reader checks a record with one call and no slicing. zlib-ng's CRC-32 takes a tenth
+of the standard library's time: of long series, 2 ns for 100 bytes against 23.
 """
 
 from __future__ import annotations
@@ -10,15 +11,15 @@ import os
 import struct
 from collections.abc import Callable
 from typing import Any
-from zlib import crc32
 
 import numpy as np
+from zlib_ng.zlib_ng import crc32
 
 MAGIC = b"KLB1"
 SIZE_MIN = 32
 SMALL = 4096  # up to here it pays to look at many payloads at once
+_WITH_GIL = 5 * 1024  # bytes: for more, crc32 lets other threads run, and waits for them
 RESIDUE = 0x2144DF1C  # CRC-32 of anything followed by its own CRC-32
-_MAGIC_NUMBER = int.from_bytes(MAGIC, "big")
 _HEADER = struct.Struct(">4sQqiI")
 _trailer = struct.Struct("<I").pack
 _FILLER = os.urandom(1 << 20) * 32
@@ -108,7 +109,7 @@ class Intact:
         self._size = size
         self._some = Packer("").builder(size)(0, 0, 0)
         self._expected = [0]  # by number of payloads
-        header = [("magic", ">u4"), ("value", ">u8"), ("time", ">i8")]
+        header = [("magic", "V4"), ("value", ">u8"), ("time", ">i8")]
         self._fields = np.dtype([*header, ("rest", f"V{size - 20}")])
 
     def __call__(self, data: bytes) -> tuple[Any, Any] | None:
@@ -121,12 +122,15 @@ class Intact:
         count = len(data) // self._size
         while len(self._expected) <= count:
             self._expected.append(crc32(self._some, self._expected[-1]))
-        if crc32(data) != self._expected[count]:
+        crc, view = 0, memoryview(data)
+        for begin in range(0, len(data), _WITH_GIL):
+            crc = crc32(view[begin : begin + _WITH_GIL], crc)
+        if crc != self._expected[count]:
             return None
         fields = np.frombuffer(data, dtype=self._fields)
-        if (fields["magic"] != _MAGIC_NUMBER).any():
+        if fields["magic"].tobytes() != MAGIC * count:
             return None
-        return fields["value"], fields["time"]
+        return fields["value"], fields["time"].astype(np.int64)
 
 
 def unpack(data: bytes | None) -> tuple[int | None, str | None, int, int | None]:
