@@ -14,14 +14,12 @@
 import { Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { setImmediate } from "node:timers/promises";
-import { crc32 } from "./checksum.mjs";
 import { Loop } from "./loops.mjs";
 import { describe, Outcome, Refused } from "./outcomes.mjs";
-import { MAGIC, RESIDUE, SIZE_MIN } from "./payload.mjs";
+import { Received } from "./received.mjs";
 import { nowNs } from "./wire.mjs";
 
 const COMMITS = ["none", "auto", "sync", "async"];
-const TWO_32 = 2 ** 32;
 const TURN_NS = 10e6; // longest busy time between two turns of the event loop
 const WAIT_MS = 1000;
 const TOGETHER = 16; // records of a stream that share a time where they were all there: 0.1 ms
@@ -30,6 +28,7 @@ export class ConsumeLoop {
   #client;
   #loop;
   #meter;
+  #received;
   #style;
   #commit;
   #batch;
@@ -60,6 +59,8 @@ export class ConsumeLoop {
     const reading = await this.#client.reading();
     this.#loop = new Loop(this.#client, this.command);
     this.#meter = this.#loop.meter;
+    this.#received = new Received(this.#meter);
+    this.#meter.settle = () => this.#received.look();
     try {
       await this[STYLES[this.#style]](reading);
     } catch (error) {
@@ -174,29 +175,14 @@ export class ConsumeLoop {
     if (message.partition !== place.partition || message.topic !== place.topic) {
       place = this.#place = this.#placeOf(message);
     }
-    const meter = this.#meter;
-    const { offset, value } = message;
+    const { offset } = message;
     if (offset <= place.offset) {
-      meter.outOfOrder++;
+      this.#meter.outOfOrder++;
     }
     place.offset = offset;
     place.counter.count++;
     place.position.take(message);
-    if (value == null || value.length < SIZE_MIN || crc32(value) !== RESIDUE) {
-      meter.corrupt++;
-      return;
-    }
-    if (value.readUInt32BE(0) !== MAGIC) {
-      meter.corrupt++;
-      return;
-    }
-    meter.bytes += value.length;
-    meter.valueHigh += value.readUInt32BE(4);
-    meter.valueLow += value.readUInt32BE(8);
-    const intended = value.readUInt32BE(12) * TWO_32 + value.readUInt32BE(16);
-    if (intended > 0) {
-      meter.latency(now - intended);
-    }
+    this.#received.take(message.value, now);
   }
 
   #placeOf({ topic, partition }) {

@@ -73,6 +73,7 @@ export class Meter {
   valueHigh = 0;
   valueLow = 0;
   allRecords = 0;
+  settle = () => {}; // a loop that counts later counts what it has, before anything is reported
   #sum = 0n;
   #gapNsMax = 0;
   #deliveredNs;
@@ -128,6 +129,7 @@ export class Meter {
 
   /** The interval in the contract's form; it becomes part of the whole. */
   sample() {
+    this.settle();
     const now = nowNs();
     const part = new Counts(this.#beganNs, this.#fold());
     this.#gapNsMax = Math.max(this.#gapNsMax, now - this.#deliveredNs);
