@@ -59,7 +59,7 @@ COSTLY = {"great_expectations", "matplotlib", "pandas", "scipy"}
 
 # what the kit of the drivers in Python may import beside itself and the standard library
 KIT = "docker/clients/kit-python/*.py"
-KIT_NEEDS = {"driverkit", "hdrh", "numpy"}
+KIT_NEEDS = {"driverkit", "hdrh", "numpy", "zlib_ng"}
 
 # what a pure package would need in order to know a clock, a file, a socket or a log; the folder
 # that a query engine spills to (tempfile) is no input and stays allowed
