@@ -11,6 +11,8 @@ corrupt         one record in 97 has a byte of its filler flipped               
 null-as-empty   a null value is written as no bytes                              null-becomes-empty
 add-header      every record with headers gets one more                          changed-content
 misroute        one record in 97 goes to the next partition                      wrong-topic
+swap            one record in 97 is given after the next of its partition     int-nonmonotonic-poll
+reorder         one record in 97 is sent after the next of its partition      int-nonmonotonic-send
 stall           after 300 records nothing is delivered any more                  stall
 starve          partition 2 is held back until the others have nothing left      starved-partition
 commit-ahead    commits ten beyond what was delivered                            commit-ahead
@@ -88,6 +90,26 @@ class Misroute(ProducerClient):
             if partition >= 0 and hit():
                 partition = (partition + 1) % 2
             produce(topic, value, partition=partition, **rest)
+
+        return call
+
+
+class Reorder(ProducerClient):
+    """Keeps a record back until the next of its partition was handed over."""
+
+    def produce_call(self) -> Any:
+        """Only where one more comes in the same command; the 97th of 100 over 3 partitions has."""
+        produce, kept = self.native.produce, {}
+
+        def call(topic: str, value: bytes, **where: Any) -> None:
+            partition = where.get("partition", -1)
+            if partition not in kept and hit():
+                kept[partition] = value, where
+                return
+            produce(topic, value, **where)
+            if partition in kept:
+                value, where = kept.pop(partition)
+                produce(topic, value, **where)
 
         return call
 
@@ -179,6 +201,18 @@ class DeliverTwice(ConsumerClient):
         return out
 
 
+class Swap(ConsumerClient):
+    """Exchanges two records of one delivery."""
+
+    def deliver(self, messages: list[Any]) -> list[list[Any]]:
+        """One with the next, where that is of the same topic and partition."""
+        records = super().deliver(messages)
+        for at in range(len(records) - 1):
+            if records[at][:2] == records[at + 1][:2] and hit():
+                records[at], records[at + 1] = records[at + 1], records[at]
+        return records
+
+
 class Stall(ConsumerClient):
     """Stops fetching for good after a while, without an error."""
 
@@ -267,6 +301,8 @@ DEFECTS: dict[str, dict[str, type]] = {
     "null-as-empty": {"producer": NullAsEmpty},
     "add-header": {"producer": AddHeader},
     "misroute": {"producer": Misroute},
+    "swap": {"consumer": Swap},
+    "reorder": {"producer": Reorder},
     "stall": {"consumer": Stall},
     "starve": {"consumer": Starve},
     "commit-ahead": {"consumer": CommitAhead},

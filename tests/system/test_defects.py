@@ -19,6 +19,8 @@ PLANTED = {
     "null-as-empty": ("C11", "null-becomes-empty"),
     "add-header": ("C11", "changed-content"),
     "misroute": ("C01", "wrong-topic"),
+    "swap": ("C01", "int-nonmonotonic-poll"),
+    "reorder": ("C01", "int-nonmonotonic-send"),
     "stall": ("C01", "stall"),
     "stay-out": ("C01", "unshared-group"),
     "hang-close": ("C01", "hung-close"),

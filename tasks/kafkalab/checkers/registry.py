@@ -18,6 +18,7 @@ from kafkalab.checkers import (
     fairness,
     liveness,
     loss,
+    order,
     stall,
     tables,
 )
@@ -37,6 +38,14 @@ CHECKERS: Mapping[str, Checker] = MappingProxyType(
         "null-becomes-empty": content.null_becomes_empty,
         "changed-content": content.changed_content,
         "wrong-topic": content.wrong_topic,
+        # order
+        "poll-skip": order.poll_skip,
+        "int-poll-skip": order.int_poll_skip,
+        "nonmonotonic-poll": order.nonmonotonic_poll,
+        "int-nonmonotonic-poll": order.int_nonmonotonic_poll,
+        "nonmonotonic-send": order.nonmonotonic_send,
+        "int-nonmonotonic-send": order.int_nonmonotonic_send,
+        "int-send-skip": order.int_send_skip,
         # commit
         "commit-ahead": commits.commit_ahead,
         "commit-behind": commits.commit_behind,
@@ -56,6 +65,7 @@ RELATIONS: Mapping[str, Relation] = MappingProxyType(
         **content.RELATIONS,
         **stall.RELATIONS,
         **loss.RELATIONS,
+        **order.RELATIONS,
         **commit_tables.RELATIONS,
         **fairness.RELATIONS,
     }

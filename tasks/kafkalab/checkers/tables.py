@@ -6,7 +6,8 @@ events      the history, columns renamed so that none is an SQL keyword: idx, pa
 clients     one row a client name: `grp` the consumer group it was opened with (the empty string
             where none was recorded), `scope` the reader that it belongs to. Members of a group
             that subscribe share one position a partition, so they are one reader; a client that
-            assigns partitions by hand reads for itself. `from_start` says that it begins at
+            assigns partitions by hand reads for itself. `ordered`: it was opened idempotent or
+            transactional, so its records keep their order. `from_start` says that it begins at
             the first record (offset_reset earliest, or no `open` was recorded at all).
 sends       one row a value. `outcome` is that of the completion, and `info` while there is none.
             `acknowledged`: the broker promised to keep it. acks=0 promises nothing.
@@ -39,6 +40,8 @@ WITH opened AS (
            arg_max(detail ->> '$.config.offset_reset', idx) AS reset,
            bool_or(detail ->> '$.config.auto_commit' = 'true') AS auto_commit,
            bool_or(detail ->> '$.config.acks' = '0') AS promises_nothing,
+           bool_or(detail ->> '$.config.idempotence' = 'true'
+                   OR detail ->> '$.config.transactional_id' IS NOT NULL) AS ordered,
            max(TRY_CAST(detail ->> '$.config.session_timeout_ms' AS BIGINT)) AS session_ms
     FROM events WHERE op = 'open' AND type = 'invoke' GROUP BY process
 ), seen AS (
@@ -47,7 +50,7 @@ WITH opened AS (
 )
 SELECT process, coalesce(grp, '') AS grp, subscribed, polls, coalesce(opened, false) AS opened,
        role, coalesce(auto_commit, false) AS auto_commit,
-       coalesce(promises_nothing, false) AS promises_nothing,
+       coalesce(promises_nothing, false) AS promises_nothing, coalesce(ordered, false) AS ordered,
        coalesce(session_ms, 45000) * 1000000 AS session_ns,
        coalesce(reset, CASE WHEN opened THEN 'latest' ELSE 'earliest' END) = 'earliest'
            AS from_start,
@@ -57,7 +60,7 @@ FROM seen LEFT JOIN opened USING (process)
 """
 
 _SENDS = """
-SELECT i.value, i.process, i.topic, i.part AS requested, i.idx AS invoke_idx,
+SELECT i.value, i.process, i.op_id, i.topic, i.part AS requested, i.idx AS invoke_idx,
        i.time_ns AS invoke_ns, coalesce(c.type, 'info') AS outcome, c.part AS part,
        CASE WHEN c.off >= 0 THEN c.off END AS off, c.idx AS ack_idx, c.time_ns AS ack_ns,
        coalesce(c.type = 'ok' AND NOT l.promises_nothing, false) AS acknowledged

@@ -21,6 +21,14 @@ CLAIMS = MappingProxyType(
         "null-becomes-empty": "null and empty bytes were exchanged in key, value or headers",
         "changed-content": "key, value or headers of a record are not those that were sent",
         "wrong-topic": "a value in a topic or partition that it was not sent to",
+        # order
+        "poll-skip": "a record that can be read was left out between two polls of one client",
+        "int-poll-skip": "the same within one poll",
+        "nonmonotonic-poll": "a poll gave an offset at or below what an earlier one gave",
+        "int-nonmonotonic-poll": "the same within one poll",
+        "nonmonotonic-send": "a later send of one producer lies below an earlier one",
+        "int-nonmonotonic-send": "the same within one command",
+        "int-send-skip": "others' records lie within one command's: reported, and legal",
         # commit
         "commit-ahead": "committed beyond what was delivered",
         "commit-behind": "after a clean close, not at the next offset",

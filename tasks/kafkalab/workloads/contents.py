@@ -27,7 +27,7 @@ CLAIMS = frozenset(
         "corrupt-value", "null-becomes-empty", "changed-content", "G1a", "wrong-topic", "stall",
         "hung-close",
     }
-)  # fmt: skip
+) | roles.ORDER  # fmt: skip
 
 # Exactly one part of each is the payload, by which the record is recognised.
 SHAPES: tuple[dict[str, Any], ...] = (

@@ -24,7 +24,7 @@ CLAIMS = frozenset(
         "starved-partition", "lost-write", "unseen", "duplicate", "delivered-twice",
         "inconsistent-offsets", "corrupt-value", "G1a", "wrong-topic", "stall", "hung-close",
     }
-)  # fmt: skip
+) | roles.ORDER  # fmt: skip
 
 
 @dataclass(frozen=True)

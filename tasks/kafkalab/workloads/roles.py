@@ -21,6 +21,13 @@ from kafkalab.model.verdict import ClaimVerdict, Outcome
 from kafkalab.workloads.client import Client
 from kafkalab.workloads.lab import Lab
 
+# what any workload can be judged for whose clients send and poll more than once
+ORDER = frozenset(
+    {
+        "poll-skip", "int-poll-skip", "nonmonotonic-poll", "int-nonmonotonic-poll",
+        "nonmonotonic-send", "int-nonmonotonic-send",
+    }
+)  # fmt: skip
 CLOSE_S = 15.0
 STALL_S = 10.0
 JOIN_S = 30.0  # until each member of a group has been given partitions

@@ -29,7 +29,7 @@ CLAIMS = frozenset(
         "startup", "lost-write", "unseen", "duplicate", "delivered-twice", "inconsistent-offsets",
         "corrupt-value", "G1a", "wrong-topic", "stall", "hung-close", "unshared-group",
     }
-)  # fmt: skip
+) | roles.ORDER  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ CLAIMS = frozenset(
         "lost-write", "unseen", "duplicate", "delivered-twice", "inconsistent-offsets",
         "corrupt-value", "G1a", "wrong-topic", "stall", "hung-close",
     }
-)  # fmt: skip
+) | roles.ORDER  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,12 @@ PLANTS = (
     "inconsistent-offsets",
     "corrupt-value",
     "wrong-topic",
+    "poll-skip",
+    "int-poll-skip",
+    "nonmonotonic-poll",
+    "int-nonmonotonic-poll",
+    "nonmonotonic-send",
+    "int-nonmonotonic-send",
     "commit-ahead",
     "commit-behind",
     "commit-regression",
@@ -30,6 +36,7 @@ PLANTS = (
     "stall",
     "hung-close",
 )
+ORDER = tuple(plant for plant in PLANTS if "skip" in plant or "nonmonotonic" in plant)
 PARTS = (0, 1)
 
 steps = st.lists(
@@ -64,7 +71,8 @@ class Simulation:
         self.values = 0
         self.dropped = set()
         slow = " -> +31s ok" if plant == "startup" else ""
-        self.lines = [f"p0 open producer acks=-1{slow}"]
+        ordered = " idempotence=true" if plant == "int-nonmonotonic-send" else ""
+        self.lines = [f"p0 open producer acks=-1{ordered}{slow}"]
         for group in "gh":
             self.join(group)
 
@@ -145,7 +153,33 @@ class Simulation:
         self.members[group] += 1
         self.join(group)
 
+    def disorder(self):
+        """Three more records, of which two are sent, or given to the group g, out of order."""
+        self.poll("g", 100)
+        first, base, name = self.values + 1, len(self.logs[0]), self.name("g")
+        one, two, three = (f"{first + n}@{base + n}" for n in range(3))
+        sends, polls = [f"{one} {two} {three}"], [f"{one} {two} {three}"]
+        if self.plant == "poll-skip":
+            polls = [one, three]
+        elif self.plant == "int-poll-skip":
+            polls = [f"{one} {three}"]
+        elif self.plant == "nonmonotonic-poll":
+            polls = [f"{one} {three}", two]
+        elif self.plant == "int-nonmonotonic-poll":
+            polls = [f"{one} {three} {two}"]
+        elif self.plant == "nonmonotonic-send":
+            sends = [two, three, one]
+        else:
+            sends = [f"{two} {one} {three}"]
+        self.lines += [f"p0 send t/0 {words}" for words in sends]
+        self.lines += [f"{name} poll t/0 {words}" for words in polls]
+        self.values += 3
+        self.logs[0] += [first, first + 1, first + 2]
+        self.at["g", 0] = base + 3
+
     def finish(self):
+        if self.plant in ORDER:
+            self.disorder()
         if self.plant == "stall":
             name = self.name("g")
             self.lines += [f"{name} poll -> +6s ok", f"{name} poll -> +6s ok"]

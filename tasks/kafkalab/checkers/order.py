@@ -1,0 +1,244 @@
+"""Do records come in the order of the log, and lie in the log in the order of their sends?
+
+Operations: `poll` with what it gave out; what may move a client's position: `open`, `subscribe`,
+`unsubscribe`, `assign`, `seek`, and the events `assigned`, `revoked`, `lost`; `send` with its
+outcome.
+
+A *stretch* is what one client was given of one partition between two of its moves. Within it
+offsets rise, and none is left out that is known to be readable: one that somebody was given, or, if
+`lost-write` is not judged, one that was acknowledged.
+
+    int-nonmonotonic-poll  within one poll, an offset at or below the one before it.
+    nonmonotonic-poll      the same between two polls of a stretch.
+    int-poll-skip          two offsets that one poll gave have a readable one between them that the
+                           stretch never gave.
+    poll-skip              the same where the two came in different polls.
+    nonmonotonic-send      a send that was invoked after another of the same producer and partition
+                           had been acknowledged lies below it in the log. Of an idempotent or
+                           transactional producer also: after another was invoked, since it keeps
+                           the order in which it was called (KIP-98).
+    int-nonmonotonic-send  the same within one send command, of such a producer.
+    int-send-skip          records of others lie between two of one send command. Legal, and
+                           reported: a log is shared.
+
+Polls and commands only tell the two forms of a claim apart: where a client was given, or sent, two
+records of a partition in a row, both can be judged.
+
+Each broken record is counted once: what a stretch gave twice is delivered-twice's, an offset that
+nobody was given is lost-write's or unseen's, if those are judged; a record that came late is
+nonmonotonic and not skipped; misplaced records are wrong-topic's.
+
+Not checked: positions that a client moves by itself after OFFSET_OUT_OF_RANGE; records between two
+stretches (the group family).
+
+Source: Jepsen's Kafka workload, https://github.com/jepsen-io/redpanda, whose names these are.
+"""
+
+from __future__ import annotations
+
+from kafkalab.checkers.protocol import HistoryView, Relation, decided, unknown
+from kafkalab.model.history import CheckContext
+from kafkalab.model.verdict import ClaimVerdict, Outcome
+
+_STRETCHES = """
+WITH rows AS (
+    SELECT idx, process, topic, part, off, value, op_id, false AS moves
+    FROM deliveries WHERE NOT misplaced
+    UNION ALL
+    SELECT idx, process, topic, part, NULL, NULL, NULL, true FROM events
+    WHERE op IN ('open', 'subscribe', 'unsubscribe', 'assign', 'seek')
+       OR op IN ('assigned', 'revoked', 'lost')
+), counted AS (
+    SELECT *, count(*) FILTER (moves AND topic IS NULL) OVER client AS moves_of_all,
+           count(*) FILTER (moves) OVER place AS moves_of_one
+    FROM rows WINDOW client AS (PARTITION BY process ORDER BY idx),
+                     place AS (PARTITION BY process, topic, part ORDER BY idx)
+)
+SELECT idx, process, topic, part, off, value, op_id, moves_of_all, moves_of_one,
+       lag(off) OVER came AS before, lag(idx) OVER came AS row_before,
+       lag(op_id) OVER came AS op_before, row_number() OVER again AS times
+FROM counted WHERE NOT moves WINDOW
+    came AS (PARTITION BY process, topic, part, moves_of_all, moves_of_one ORDER BY idx),
+    again AS (PARTITION BY process, topic, part, moves_of_all, moves_of_one, off ORDER BY idx)
+"""
+
+_READABLE = """
+WITH places AS (
+    SELECT topic, part, off FROM deliveries WHERE NOT misplaced
+    UNION ALL
+    SELECT topic, part, off FROM sends, context
+    WHERE acknowledged AND off IS NOT NULL AND NOT list_contains(claims, 'lost-write')
+)
+SELECT topic, part, off, row_number() OVER (PARTITION BY topic, part ORDER BY off) AS place
+FROM (SELECT DISTINCT topic, part, off FROM places)
+"""
+
+# Neighbours by offset, whatever the order in which they came.
+_LEAPS = """
+WITH neighbours AS (
+    SELECT idx, process, topic, part, off, op_id, lag(off) OVER log AS below,
+           lag(idx) OVER log AS row_below, lag(op_id) OVER log AS op_below
+    FROM stretches WHERE times = 1 WINDOW log AS
+      (PARTITION BY process, topic, part, moves_of_all, moves_of_one ORDER BY off)
+)
+SELECT n.*, r.place - l.place - 1 AS skipped, l.place AS place_below
+FROM (SELECT * FROM neighbours WHERE off > below + 1) n
+JOIN readable r ON r.topic = n.topic AND r.part = n.part AND r.off = n.off
+JOIN readable l ON l.topic = n.topic AND l.part = n.part AND l.off = n.below
+WHERE r.place > l.place + 1
+"""
+
+_SENT = """
+WITH placed AS (
+    SELECT s.process, s.topic, s.part, s.off, s.value, s.op_id, s.invoke_idx, s.ack_idx, l.ordered
+    FROM sends s JOIN clients l USING (process)
+    WHERE s.outcome = 'ok' AND s.off IS NOT NULL
+), ended AS (
+    SELECT process, topic, part, ack_idx, off AS last,
+           max(off) OVER sofar AS top, arg_max(value, off) OVER sofar AS top_value
+    FROM placed WINDOW sofar AS (PARTITION BY process, topic, part ORDER BY ack_idx)
+), after_end AS (
+    SELECT p.*, e.top AS ended_top, e.top_value AS ended_value
+    FROM placed p ASOF LEFT JOIN ended e
+      ON e.process = p.process AND e.topic = p.topic AND e.part = p.part
+     AND e.ack_idx < p.invoke_idx
+)
+SELECT *, max(off) OVER called AS called_top, arg_max(value, off) OVER called AS called_value,
+       lag(off) OVER command AS before, lag(value) OVER command AS value_before,
+       max(off) OVER command AS command_top, arg_max(value, off) OVER command AS command_value
+FROM after_end WINDOW
+    called AS (PARTITION BY process, topic, part ORDER BY invoke_idx
+               ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING),
+    command AS (PARTITION BY process, topic, part, op_id ORDER BY invoke_idx
+                ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
+"""
+
+RELATIONS: dict[str, Relation] = {
+    "stretches": Relation(("deliveries", "events"), _STRETCHES),
+    "readable": Relation(("deliveries", "sends"), _READABLE),
+    "leaps": Relation(("stretches", "readable"), _LEAPS),
+    "sent": Relation(("sends", "clients"), _SENT),
+}
+
+_BACK = """
+SELECT value, topic, part AS "partition", off AS "offset", before AS offset_before,
+       process AS reader, idx AS row_read, row_before AS row_read_before
+FROM stretches, context
+WHERE off <= before AND (op_id = op_before) = {within}
+  AND (times = 1 OR NOT list_contains(claims, 'delivered-twice')) ORDER BY idx
+"""
+
+_SKIPPED = """
+SELECT p.topic, p.part AS "partition", r.off AS first_skipped, p.skipped, p.below AS offset_below,
+       p.off AS offset_above, p.process AS reader, p.row_below, p.idx AS row_above
+FROM leaps p JOIN readable r ON r.topic = p.topic AND r.part = p.part
+                             AND r.place = p.place_below + 1
+WHERE (p.op_id = p.op_below) = {within} ORDER BY p.idx
+"""
+
+_SENT_BELOW = """
+SELECT value, topic, part AS "partition", off AS "offset", process AS sender,
+       invoke_idx AS row_sent, ended_value, ended_top, called_value, called_top
+FROM sent WHERE off < ended_top
+  OR (ordered AND off < called_top AND NOT coalesce(off < command_top, false))
+ORDER BY invoke_idx
+"""
+
+_SENT_BELOW_WITHIN = """
+SELECT value, topic, part AS "partition", off AS "offset", process AS sender,
+       invoke_idx AS row_sent, command_value AS earlier_value, command_top AS earlier_offset
+FROM sent WHERE ordered AND off < command_top AND NOT coalesce(off < ended_top, false)
+ORDER BY invoke_idx
+"""
+
+
+def nonmonotonic_poll(view: HistoryView, context: CheckContext) -> ClaimVerdict:
+    """A poll gave an offset at or below what an earlier one gave."""
+    del context
+    return _back(view, "nonmonotonic-poll", within=False)
+
+
+def int_nonmonotonic_poll(view: HistoryView, context: CheckContext) -> ClaimVerdict:
+    """Within one poll offsets step back."""
+    del context
+    return _back(view, "int-nonmonotonic-poll", within=True)
+
+
+def poll_skip(view: HistoryView, context: CheckContext) -> ClaimVerdict:
+    """Between two polls a readable record was left out."""
+    del context
+    return _skip(view, "poll-skip", within=False)
+
+
+def int_poll_skip(view: HistoryView, context: CheckContext) -> ClaimVerdict:
+    """Within one poll a readable record was left out."""
+    del context
+    return _skip(view, "int-poll-skip", within=True)
+
+
+def nonmonotonic_send(view: HistoryView, context: CheckContext) -> ClaimVerdict:
+    """A later send lies below an earlier one."""
+    del context
+    claim = "nonmonotonic-send"
+    view.use("sent")
+    pairs = view.number(
+        "SELECT count(*) FROM sent WHERE ended_top >= 0 OR (ordered AND called_top >= 0)"
+    )
+    if not pairs:
+        return unknown(claim, "no producer's send to a partition followed another for certain")
+    text = "{count} records lie below one that was sent before them"
+    return decided(claim, view.find(_SENT_BELOW), text, f"none of {pairs:,} that followed another")
+
+
+def int_nonmonotonic_send(view: HistoryView, context: CheckContext) -> ClaimVerdict:
+    """Within one command, a later record lies below an earlier one."""
+    del context
+    claim = "int-nonmonotonic-send"
+    view.use("sent")
+    pairs = view.number("SELECT count(*) FROM sent WHERE ordered AND called_top >= 0")
+    if not pairs:
+        why = "no producer that keeps the order (idempotence) sent two records to a partition"
+        return unknown(claim, why)
+    text = "{count} records lie below one that stood before them in their command"
+    return decided(
+        claim, view.find(_SENT_BELOW_WITHIN), text, f"none of {pairs:,} that followed another"
+    )
+
+
+def int_send_skip(view: HistoryView, context: CheckContext) -> ClaimVerdict:
+    """Others' records lie between those of one command: counted, and legal."""
+    del context
+    claim = "int-send-skip"
+    view.use("sent")
+    pairs = view.number("SELECT count(*) FROM sent WHERE before IS NOT NULL")
+    if not pairs:
+        return unknown(claim, "no command sent two records to one partition")
+    gaps = view.number("SELECT count(*) FROM sent WHERE off > before + 1")
+    text = f"{gaps:,} of {pairs:,} records lie apart from the one before them, which is legal"
+    return ClaimVerdict(claim, Outcome.PASS, 0, text)
+
+
+def _back(view: HistoryView, claim: str, *, within: bool) -> ClaimVerdict:
+    return _judge(
+        view, claim, _BACK, "{count} records came after one that lies above them", within=within
+    )
+
+
+def _skip(view: HistoryView, claim: str, *, within: bool) -> ClaimVerdict:
+    view.use("leaps", "readable")
+    return _judge(
+        view, claim, _SKIPPED, "{count} times readable records were left out", within=within
+    )
+
+
+def _judge(view: HistoryView, claim: str, sql: str, broken: str, *, within: bool) -> ClaimVerdict:
+    view.use("stretches")
+    judged = view.number("SELECT count(*) FROM stretches WHERE before IS NOT NULL")
+    if not judged:
+        return unknown(claim, "no client was given two records of a partition in a row")
+    return decided(
+        claim,
+        view.find(sql.format(within=str(within).lower())),
+        broken,
+        f"none in {judged:,} records that followed another",
+    )
