@@ -31,7 +31,8 @@ starts itself:
 - **p99 at a fixed rate**: both at the same time, since a tail is made of single disturbances that
   must fall on both; single records (linger 0), after 8 s at that rate to warm up.
 - **Operations mode**: batches of 100 through one driver with 8 producers, from the first command to
-  the history as a table.
+  the history as a table. Where kafka-python misses the bound, what the bare client makes of such
+  batches stands beside it.
 - **Resolving**: in a fresh process, imports included.
 
 Absolute numbers are those of one host and say little; ratios carry over. Pairs on a shared disk lie

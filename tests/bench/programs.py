@@ -35,7 +35,7 @@ _BESIDE = ("package.json", "go.mod", "go.sum")  # of the driver's folder: what i
 class Spec:
     """What a loop does."""
 
-    op: str  # produce | consume
+    op: str  # produce | consume | batches
     bootstrap: str
     topic: str
     records: int
