@@ -22,6 +22,7 @@ final class CountingTest {
   public static void main(String[] args) throws Exception {
     countsWhatWasRead();
     namesWhatIsCorrupt();
+    findsOneAmongMany();
     countsOffsetsThatStepBack();
     addsUpAcknowledgements();
     sharesATimeAmongAFew();
@@ -91,6 +92,43 @@ final class CountingTest {
     equal(100L, total.get("bytes").asLong(), "bytes of intact ones");
     equal(9L, total.get("value_sum").asLong(), "values of intact ones");
     equal(5L, total.get("records").asLong(), "records");
+  }
+
+  /** Of each size in a row so many, one of them broken in one byte. */
+  private static void findsOneAmongMany() throws Exception {
+    for (int size : new int[] {32, 100, 4096, 4097, 70_000}) {
+      for (int count : new int[] {1, 7, 8, 700}) {
+        for (int broken : new int[] {-1, 0, count / 2, count - 1}) {
+          byte[][] values = new byte[count][];
+          long sum = 0;
+          for (int n = 0; n < count; n++) {
+            values[n] = Payload.pack(n, size, 3, 0, 7);
+            sum += n == broken ? 0 : n;
+          }
+          int lost = broken < 0 ? 0 : 1;
+          if (lost > 0) {
+            values[broken][size - 9] ^= 8;
+          }
+          Meter meter = meter("{\"id\": 1}");
+          meter.look(PLACE, records(values), -1, 0);
+          ObjectNode total = meter.total();
+          String what = count + " of " + size + " bytes, broken: " + broken;
+          equal((long) lost, total.get("corrupt").asLong(), what);
+          equal((long) (count - lost) * size, total.get("bytes").asLong(), what);
+          equal(sum, total.get("value_sum").asLong(), what);
+        }
+      }
+    }
+    Meter meter = meter("{\"id\": 1}");
+    byte[][] mixed = new byte[60][];
+    for (int n = 0; n < mixed.length; n++) {
+      mixed[n] = Payload.pack(n, n % 20 < 10 ? 40 : 50 + n, 3, 0, 7);
+    }
+    meter.look(PLACE, records(mixed), -1, 0);
+    meter.look(PLACE, records(mixed), -1, 0);
+    ObjectNode total = meter.total();
+    equal(0L, total.get("corrupt").asLong(), "mixed sizes");
+    equal(60L * 59, total.get("value_sum").asLong(), "mixed sizes");
   }
 
   private static void countsOffsetsThatStepBack() throws Exception {
