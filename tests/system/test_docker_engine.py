@@ -230,8 +230,9 @@ def test_a_reader_that_stalls_stops_the_container(cluster: ClusterInfo) -> None:
     script = "i=0; while true; do head -c 65536 /dev/zero; i=$((i+1)); echo $i > /tmp/turns; done"
     process = subprocess.Popen(shell(cluster, "d-stall", script), stdout=subprocess.PIPE)
     name = f"{cluster.network}-d-stall"
-    eventually(lambda: name in everything(cluster.run_id), "the container to start")
-    container = docker_api.connect().containers.get(name)
+    running = docker_api.connect().containers
+    eventually(lambda: name in [each.name for each in running.list()], "the container to run")
+    container = running.get(name)
     counts: list[int] = []
 
     def settled() -> bool:

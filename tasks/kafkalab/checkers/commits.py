@@ -40,7 +40,7 @@ Not checked: commits inside transactions; what the group's offsets topic itself 
 
 from __future__ import annotations
 
-from kafkalab.checkers.protocol import HistoryView, decided, unknown
+from kafkalab.checkers.protocol import HistoryView, decided_where
 from kafkalab.model.history import CheckContext
 from kafkalab.model.verdict import ClaimVerdict
 
@@ -70,7 +70,7 @@ def commit_ahead(view: HistoryView, context: CheckContext) -> ClaimVerdict:
     """Committed beyond what was delivered."""
     del context
     view.use("ahead")
-    return _judge(
+    return decided_where(
         view,
         "commit-ahead",
         "SELECT count(*) FROM offsets WHERE off >= 0",
@@ -84,7 +84,7 @@ def commit_behind(view: HistoryView, context: CheckContext) -> ClaimVerdict:
     """After a clean close, not at the next offset."""
     del context
     view.use("promises", "ahead")
-    return _judge(
+    return decided_where(
         view,
         "commit-behind",
         "SELECT count(*) FROM promises",
@@ -98,7 +98,7 @@ def commit_regression(view: HistoryView, context: CheckContext) -> ClaimVerdict:
     """A committed offset went backwards."""
     del context
     view.use("regressions")
-    return _judge(
+    return decided_where(
         view,
         "commit-regression",
         """SELECT count(*) FROM (SELECT 1 FROM offsets GROUP BY grp, topic, part
@@ -113,7 +113,7 @@ def commit_lost(view: HistoryView, context: CheckContext) -> ClaimVerdict:
     """A commit was acknowledged and is not found."""
     del context
     view.use("lost_commits")
-    return _judge(
+    return decided_where(
         view,
         "commit-lost",
         "SELECT count(*) FROM pairs",
@@ -121,12 +121,3 @@ def commit_lost(view: HistoryView, context: CheckContext) -> ClaimVerdict:
         _FIND_LOST,
         "{count} readings show less than what was acknowledged",
     )
-
-
-def _judge(
-    view: HistoryView, claim: str, count: str, lacking: str, find: str, broken: str
-) -> ClaimVerdict:
-    judged = view.number(count)
-    if not judged:
-        return unknown(claim, f"{lacking}: there is nothing to judge")
-    return decided(claim, view.find(find), broken, f"none in {judged:,} that could be judged")

@@ -36,7 +36,7 @@ Source: Jepsen's Kafka workload, https://github.com/jepsen-io/redpanda, whose na
 
 from __future__ import annotations
 
-from kafkalab.checkers.protocol import HistoryView, Relation, decided, unknown
+from kafkalab.checkers.protocol import HistoryView, Relation, decided_where, unknown
 from kafkalab.model.history import CheckContext
 from kafkalab.model.verdict import ClaimVerdict, Outcome
 
@@ -136,6 +136,9 @@ FROM leaps p JOIN readable r ON r.topic = p.topic AND r.part = p.part
 WHERE (p.op_id = p.op_below) = {within} ORDER BY p.idx
 """
 
+_CAME_LATE = "{count} records came after one that lies above them"
+_LEFT_OUT = "{count} times readable records were left out"
+
 _SENT_BELOW = """
 SELECT value, topic, part AS "partition", off AS "offset", process AS sender,
        invoke_idx AS row_sent, ended_value, ended_top, called_value, called_top
@@ -155,53 +158,52 @@ ORDER BY invoke_idx
 def nonmonotonic_poll(view: HistoryView, context: CheckContext) -> ClaimVerdict:
     """A poll gave an offset at or below what an earlier one gave."""
     del context
-    return _back(view, "nonmonotonic-poll", within=False)
+    return _came(view, "nonmonotonic-poll", _BACK.format(within="false"), _CAME_LATE)
 
 
 def int_nonmonotonic_poll(view: HistoryView, context: CheckContext) -> ClaimVerdict:
     """Within one poll offsets step back."""
     del context
-    return _back(view, "int-nonmonotonic-poll", within=True)
+    return _came(view, "int-nonmonotonic-poll", _BACK.format(within="true"), _CAME_LATE)
 
 
 def poll_skip(view: HistoryView, context: CheckContext) -> ClaimVerdict:
     """Between two polls a readable record was left out."""
     del context
-    return _skip(view, "poll-skip", within=False)
+    return _came(view, "poll-skip", _SKIPPED.format(within="false"), _LEFT_OUT)
 
 
 def int_poll_skip(view: HistoryView, context: CheckContext) -> ClaimVerdict:
     """Within one poll a readable record was left out."""
     del context
-    return _skip(view, "int-poll-skip", within=True)
+    return _came(view, "int-poll-skip", _SKIPPED.format(within="true"), _LEFT_OUT)
 
 
 def nonmonotonic_send(view: HistoryView, context: CheckContext) -> ClaimVerdict:
     """A later send lies below an earlier one."""
     del context
-    claim = "nonmonotonic-send"
     view.use("sent")
-    pairs = view.number(
-        "SELECT count(*) FROM sent WHERE ended_top >= 0 OR (ordered AND called_top >= 0)"
+    return decided_where(
+        view,
+        "nonmonotonic-send",
+        "SELECT count(*) FROM sent WHERE ended_top >= 0 OR (ordered AND called_top >= 0)",
+        "no producer's send to a partition followed another for certain",
+        _SENT_BELOW,
+        "{count} records lie below one that was sent before them",
     )
-    if not pairs:
-        return unknown(claim, "no producer's send to a partition followed another for certain")
-    text = "{count} records lie below one that was sent before them"
-    return decided(claim, view.find(_SENT_BELOW), text, f"none of {pairs:,} that followed another")
 
 
 def int_nonmonotonic_send(view: HistoryView, context: CheckContext) -> ClaimVerdict:
     """Within one command, a later record lies below an earlier one."""
     del context
-    claim = "int-nonmonotonic-send"
     view.use("sent")
-    pairs = view.number("SELECT count(*) FROM sent WHERE ordered AND called_top >= 0")
-    if not pairs:
-        why = "no producer that keeps the order (idempotence) sent two records to a partition"
-        return unknown(claim, why)
-    text = "{count} records lie below one that stood before them in their command"
-    return decided(
-        claim, view.find(_SENT_BELOW_WITHIN), text, f"none of {pairs:,} that followed another"
+    return decided_where(
+        view,
+        "int-nonmonotonic-send",
+        "SELECT count(*) FROM sent WHERE ordered AND called_top >= 0",
+        "no producer that keeps the order (idempotence) sent two records to a partition",
+        _SENT_BELOW_WITHIN,
+        "{count} records lie below one that stood before them in their command",
     )
 
 
@@ -218,27 +220,13 @@ def int_send_skip(view: HistoryView, context: CheckContext) -> ClaimVerdict:
     return ClaimVerdict(claim, Outcome.PASS, 0, text)
 
 
-def _back(view: HistoryView, claim: str, *, within: bool) -> ClaimVerdict:
-    return _judge(
-        view, claim, _BACK, "{count} records came after one that lies above them", within=within
-    )
-
-
-def _skip(view: HistoryView, claim: str, *, within: bool) -> ClaimVerdict:
+def _came(view: HistoryView, claim: str, find: str, broken: str) -> ClaimVerdict:
     view.use("leaps", "readable")
-    return _judge(
-        view, claim, _SKIPPED, "{count} times readable records were left out", within=within
-    )
-
-
-def _judge(view: HistoryView, claim: str, sql: str, broken: str, *, within: bool) -> ClaimVerdict:
-    view.use("stretches")
-    judged = view.number("SELECT count(*) FROM stretches WHERE before IS NOT NULL")
-    if not judged:
-        return unknown(claim, "no client was given two records of a partition in a row")
-    return decided(
+    return decided_where(
+        view,
         claim,
-        view.find(sql.format(within=str(within).lower())),
+        "SELECT count(*) FROM stretches WHERE before IS NOT NULL",
+        "no client was given two records of a partition in a row",
+        find,
         broken,
-        f"none in {judged:,} records that followed another",
     )

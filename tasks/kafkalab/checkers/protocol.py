@@ -135,6 +135,25 @@ def decided(claim: str, findings: Findings, broken: str, held: str) -> ClaimVerd
     return ClaimVerdict(claim, Outcome.FAIL, findings.count, text, findings.evidence)
 
 
+def decided_where(
+    view: HistoryView, claim: str, count: str, lacking: str, find: str, broken: str
+) -> ClaimVerdict:
+    """`decided`, or `unknown` where nothing could be judged.
+
+    Args:
+        view: the history, with the relations that the queries need.
+        claim: name from `CLAIMS`.
+        count: query for the number of rows that could be judged.
+        lacking: what the history lacks where that is 0.
+        find: query whose rows are anomalies.
+        broken: summary of a fail; `{count}` is replaced.
+    """
+    judged = view.number(count)
+    if not judged:
+        return unknown(claim, f"{lacking}: there is nothing to judge")
+    return decided(claim, view.find(find), broken, f"none in {judged:,} that could be judged")
+
+
 def unknown(claim: str, why: str, evidence: tuple[Mapping[str, Any], ...] = ()) -> ClaimVerdict:
     """The claim could not be judged; `why` is shown to the person on triage."""
     return ClaimVerdict(claim, Outcome.UNKNOWN, 0, why, evidence)

@@ -5,6 +5,7 @@ from pathlib import Path
 from kafkalab.checkers import history
 from kafkalab.checkers.compose import judge
 from kafkalab.checkers.registry import CHECKERS
+from kafkalab.model.history import CheckContext
 
 NEVER_RED = {"int-send-skip"}  # reported, and legal
 HISTORIES = Path(__file__).parents[2] / "histories"
@@ -33,3 +34,14 @@ def test_every_claim_has_a_clean_a_planted_and_a_look_alike():
     for claim, found in outcomes.items():
         assert found.count("fail") >= 1 or claim in NEVER_RED, claim
         assert found.count("pass") >= 2, claim
+
+
+def test_records_of_others_within_a_command_are_counted(write):
+    rows, finished_ns = write(
+        "p0 open producer\np1 open producer\n"
+        "p0 send t/0 1@0 2@1 3@3\np1 send t/0 4@2 5@4\np1 send t/0 6@9"
+    )
+    context = CheckContext(finished_ns)
+    (verdict,) = judge(history.table(rows), ["int-send-skip"], context)
+    assert verdict.outcome == "pass"
+    assert verdict.summary.startswith("2 of 3 records"), verdict
