@@ -3,6 +3,7 @@
 The argument behind each stands here once, so that every claim reads a history alike:
 
 events      the history, columns renamed so that none is an SQL keyword: idx, part, off.
+actions     the rows of it that carry no record and are no poll: few, so look there first.
 clients     one row a client name: `grp` the consumer group it was opened with (the empty string
             where none was recorded), `scope` the reader that it belongs to. Members of a group
             that subscribe share one position a partition, so they are one reader; a client that
@@ -31,6 +32,8 @@ SELECT "index" AS idx, time_ns, process, type, op, op_id, topic, "partition" AS 
        "offset" AS off, value, intended, problem, error, generation, detail
 FROM history
 """
+
+_ACTIONS = "SELECT * FROM events WHERE op NOT IN ('send', 'poll')"
 
 _CLIENTS = """
 WITH opened AS (
@@ -125,6 +128,7 @@ WHERE p.off IS NOT NULL AND p.off > coalesce(d.off, -1) + 1
 
 BASE: dict[str, Relation] = {
     "events": Relation((), _EVENTS),
+    "actions": Relation(("events",), _ACTIONS),
     "clients": Relation(("events",), _CLIENTS),
     "sends": Relation(("events", "clients"), _SENDS),
     "deliveries": Relation(("events", "clients", "sends"), _DELIVERIES),
