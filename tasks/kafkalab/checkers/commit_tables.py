@@ -1,6 +1,6 @@
 """The relations behind the commit family, as SQL; the argument stands in commits.py.
 
-calls         when each command that concerns offsets, and each poll, was invoked.
+calls         when each command that concerns offsets was invoked.
 offsets       every offset that was acknowledged or read: one row a partition.
 reading       per poll and partition: `top`, the highest, and `last`, the latest offset given out.
               A misplaced record counts where it came from (in `top` only) and where it belongs.
@@ -22,8 +22,8 @@ from kafkalab.checkers.protocol import Relation
 
 _CALLS = """
 SELECT i.process, i.op, i.op_id, l.grp, min(i.time_ns) AS begin_ns, min(i.idx) AS begin_idx
-FROM events i JOIN clients l USING (process)
-WHERE i.type = 'invoke' AND i.op IN ('commit', 'committed', 'group_offsets', 'poll')
+FROM actions i JOIN clients l USING (process)
+WHERE i.type = 'invoke' AND i.op IN ('commit', 'committed', 'group_offsets')
 GROUP BY ALL
 """
 
@@ -31,8 +31,8 @@ GROUP BY ALL
 _OFFSETS = """
 SELECT coalesce(e.detail ->> '$.group', c.grp) AS grp, e.process, e.op, e.topic, e.part,
        coalesce(e.off, -1) AS off, e.idx, c.begin_ns, e.time_ns AS end_ns, a.off AS asked
-FROM events e JOIN calls c USING (process, op_id, op)
-LEFT JOIN (SELECT process, op_id, topic, part, max(off) AS off FROM events
+FROM actions e JOIN calls c USING (process, op_id, op)
+LEFT JOIN (SELECT process, op_id, topic, part, max(off) AS off FROM actions
            WHERE op = 'commit' AND type = 'invoke' AND off >= 0 GROUP BY ALL) a
   ON e.op = 'commit' AND a.process = e.process AND a.op_id = e.op_id AND a.topic = e.topic
      AND a.part = e.part
@@ -41,24 +41,32 @@ WHERE e.op IN ('commit', 'committed', 'group_offsets') AND e.type = 'ok'
 """
 
 _READING = """
-WITH given AS (
+WITH given_out AS (
     SELECT grp, process, topic, part, op_id, off, idx, time_ns, NOT misplaced AS sure
     FROM deliveries
     UNION ALL
     SELECT d.grp, d.process, s.topic, s.part, d.op_id, s.off, d.idx, d.time_ns, true
     FROM deliveries d JOIN sends s ON s.value = d.value
     WHERE d.misplaced AND s.acknowledged AND s.off IS NOT NULL
+), begun AS (
+    SELECT process, op_id, min(begin_ns) AS begin_ns FROM given GROUP BY ALL
 )
 SELECT d.grp, d.process, d.topic, d.part, d.op_id, max(d.off) AS top,
        arg_max(d.off, d.idx) FILTER (d.sure) AS last, max(d.idx) AS idx,
-       coalesce(min(c.begin_ns), min(d.time_ns)) AS begin_ns
-FROM given d
-LEFT JOIN calls c ON c.process = d.process AND c.op_id = d.op_id AND c.op = 'poll'
+       coalesce(min(b.begin_ns), min(d.time_ns)) AS begin_ns
+FROM given_out d LEFT JOIN begun b USING (process, op_id)
 GROUP BY d.grp, d.process, d.topic, d.part, d.op_id
+UNION ALL
+SELECT l.grp, g.process, g.topic, g.part, g.op_id, g.high, g.last, g.idx_last,
+       coalesce(g.begin_ns, g.time_ns)
+FROM given g ANTI JOIN suspects s ON s.topic = g.topic AND s.part = g.part
+JOIN clients l USING (process)
 """
 
 _AHEAD = """
-WITH delivered AS (
+WITH stored AS (
+    SELECT topic, part, low, n FROM placed ANTI JOIN suspects USING (topic, part)
+), delivered AS (
     SELECT grp, topic, part, begin_ns, process,
            max(top) OVER (PARTITION BY grp, topic, part ORDER BY begin_ns) AS top FROM reading
 ), asked AS (
@@ -91,13 +99,15 @@ WITH delivered AS (
            AND NOT EXISTS (SELECT 1 FROM reading r WHERE r.grp = b.grp AND r.topic = b.topic
                AND r.part = b.part AND r.top >= b.off AND r.process <> b.reader) AS swallowed,
            EXISTS (SELECT 1 FROM sends s WHERE s.acknowledged AND s.topic = b.topic
-               AND s.part = b.part AND s.off >= b.bound AND s.off < b.off) AS skips_a_record
+               AND s.part = b.part AND s.off >= b.bound AND s.off < b.off)
+           OR EXISTS (SELECT 1 FROM stored p WHERE p.topic = b.topic AND p.part = b.part
+               AND p.low < b.off AND p.low + p.n > b.bound) AS skips_a_record
     FROM beyond b
 )
 SELECT j.* FROM judged j, context c
 WHERE NOT (j.swallowed AND list_contains(c.claims, 'lost-write')
            AND list_contains(c.claims, 'unseen'))
-  AND (j.skips_a_record OR NOT EXISTS (SELECT 1 FROM events WHERE op = 'txn'))
+  AND (j.skips_a_record OR NOT EXISTS (SELECT 1 FROM actions WHERE op = 'txn'))
 """
 
 # commits that took effect, or may have: ok, and info or never completed with what was asked for
@@ -105,9 +115,9 @@ _ATTEMPTS = """
 SELECT grp, topic, part, off, begin_ns, end_ns FROM offsets WHERE op = 'commit'
 UNION ALL
 SELECT c.grp, e.topic, e.part, e.off, c.begin_ns, NULL
-FROM events e JOIN calls c USING (process, op_id, op)
+FROM actions e JOIN calls c USING (process, op_id, op)
 WHERE e.op = 'commit' AND e.type = 'invoke' AND NOT EXISTS (
-    SELECT 1 FROM events d WHERE d.op = 'commit' AND d.process = e.process AND d.op_id = e.op_id
+    SELECT 1 FROM actions d WHERE d.op = 'commit' AND d.process = e.process AND d.op_id = e.op_id
     AND d.type IN ('ok', 'fail'))
 """
 
@@ -169,7 +179,7 @@ WITH final AS (
            max(idx) AS idx
     FROM reading WHERE last IS NOT NULL GROUP BY ALL
 ), closed AS (
-    SELECT process, max(time_ns) AS at_ns, max(idx) AS idx FROM events
+    SELECT process, max(time_ns) AS at_ns, max(idx) AS idx FROM actions
     WHERE op = 'close' AND type = 'ok' GROUP BY process
 ), promised AS (
     SELECT f.*, c.at_ns FROM final f JOIN clients l USING (process) JOIN closed c USING (process)
@@ -184,16 +194,16 @@ SELECT p.grp, p.topic, p.part, p.process, p.next, arg_max(o.off, o.idx) AS off, 
 FROM promised p JOIN offsets o ON o.grp = p.grp AND o.topic = p.topic AND o.part = p.part
      AND o.op <> 'commit' AND o.begin_ns > p.at_ns
 WHERE NOT EXISTS (
-    SELECT 1 FROM events e WHERE e.process = p.process AND e.topic = p.topic AND e.part = p.part
+    SELECT 1 FROM actions e WHERE e.process = p.process AND e.topic = p.topic AND e.part = p.part
     AND e.op IN ('lost', 'seek', 'assign') AND e.idx > p.idx)
 GROUP BY ALL
 """
 
 RELATIONS: dict[str, Relation] = {
-    "calls": Relation(("events", "clients"), _CALLS),
+    "calls": Relation(("actions", "clients"), _CALLS),
     "offsets": Relation(("calls",), _OFFSETS),
-    "reading": Relation(("deliveries", "calls"), _READING),
-    "ahead": Relation(("offsets", "reading", "positions", "unread"), _AHEAD),
+    "reading": Relation(("deliveries", "given"), _READING),
+    "ahead": Relation(("offsets", "reading", "positions", "unread", "placed"), _AHEAD),
     "attempts": Relation(("offsets",), _ATTEMPTS),
     "pairs": Relation(("attempts",), _PAIRS),
     "lost_commits": Relation(("pairs", "positions"), _LOST),

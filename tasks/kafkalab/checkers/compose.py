@@ -9,35 +9,42 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Iterable
+from pathlib import Path
 
 import pyarrow as pa
 
 from kafkalab.checkers.history import validate
 from kafkalab.checkers.protocol import HistoryView, unknown
 from kafkalab.checkers.registry import CHECKERS, RELATIONS
+from kafkalab.checkers.screen.onepass import WORTH_ROWS
 from kafkalab.model.history import CheckContext
 from kafkalab.model.verdict import ClaimVerdict
 
 
 def judge(
-    table: pa.Table, claims: Iterable[str], context: CheckContext
+    source: pa.Table | Path,
+    claims: Iterable[str],
+    context: CheckContext,
+    *,
+    worth_rows: int = WORTH_ROWS,
 ) -> tuple[ClaimVerdict, ...]:
     """One verdict a claim, in the order asked for.
 
     Args:
-        table: a history, as `history.table` makes it or as read back from Parquet.
+        source: a history, as `history.table` makes it, as read back from Parquet, or that file.
         claims: names from `registry.CHECKERS`; another name is answered by `unknown`. Name those
             that belong together (the whole log family): a finding goes to the most specific
             claim among those that are judged.
         context: what was configured, and the bounds.
+        worth_rows: histories with fewer rows are judged without a screen (screen/onepass.py).
     """
     wanted = tuple(dict.fromkeys(claims))
-    problems = validate(table)
+    problems = validate(source)
     if problems:
         evidence = tuple({"problem": problem} for problem in problems)
         why = f"the history cannot be judged: {problems[0]}"
         return tuple(unknown(claim, why, evidence) for claim in wanted)
-    with HistoryView(table, context, wanted, RELATIONS) as view:
+    with HistoryView(source, context, wanted, RELATIONS, worth_rows=worth_rows) as view:
         return tuple(_judge_one(view, claim, context) for claim in wanted)
 
 

@@ -51,7 +51,7 @@ SELECT d.value, d.topic, d.part AS "partition", d.off AS "offset", d.process AS 
 FROM deliveries d
 WHERE d.problem IS NOT NULL
    OR (NOT d.known AND NOT d.misplaced
-       AND NOT EXISTS (SELECT 1 FROM events e WHERE e.op = 'produce')
+       AND NOT EXISTS (SELECT 1 FROM actions e WHERE e.op = 'produce')
        AND NOT EXISTS (SELECT 1 FROM conflicts c, context x
            WHERE c.topic = d.topic AND c.part = d.part AND c.off = d.off
              AND list_contains(x.claims, 'inconsistent-offsets')))
@@ -99,10 +99,11 @@ WITH repeated AS (
 ), told AS (
     SELECT scope, NULL AS process, topic, part, idx, op FROM positions
     UNION ALL
-    SELECT l.scope, e.process, e.topic, e.part, e.idx, e.op FROM events e
+    SELECT l.scope, e.process, e.topic, e.part, e.idx, e.op FROM actions e
     JOIN clients l USING (process) WHERE e.op = 'assigned' AND e.topic IS NOT NULL
     UNION ALL
-    SELECT l.scope, e.process, NULL, NULL, e.idx, e.op FROM events e JOIN clients l USING (process)
+    SELECT l.scope, e.process, NULL, NULL, e.idx, e.op FROM actions e
+    JOIN clients l USING (process)
     WHERE e.op = 'open' AND e.type = 'invoke' AND NOT l.subscribed
 ), judged AS (
     SELECT g.*,
@@ -122,13 +123,9 @@ WHERE NOT j.asked_for AND NOT (c.redelivery_allowed
 
 
 _CHANGED = """
-WITH compared AS (
-    SELECT d.value, d.topic, d.part AS "partition", d.off AS "offset", s.process AS sender,
-           d.process AS reader, d.idx AS row_read,
-           coalesce(s.content, '{plain}') AS sent, coalesce(d.content, '{plain}') AS given
-    FROM contents d JOIN sent_contents s USING (value)
-)
-SELECT * FROM compared
+SELECT value, topic, part AS "partition", off AS "offset", sender, reader, idx AS row_read, sent,
+       given
+FROM contents
 WHERE sent <> given AND (replace(sent, 'null', '""') = replace(given, 'null', '""')) = {only_null}
 ORDER BY row_read
 """
@@ -136,24 +133,22 @@ ORDER BY row_read
 # What a record without content in the history holds, in the form that the recorder writes.
 _PLAIN = '{"content": {"headers": [], "key": null, "value": "payload"}}'
 
-
-def _changed(*, only_null: bool) -> str:
-    return _CHANGED.format(plain=_PLAIN, only_null=str(only_null).lower())
-
+# Records that are not plain, on either side.
+_CONTENTS = """
+WITH sent AS (
+    SELECT value, detail FROM records WHERE op = 'send' AND type = 'invoke' AND detail IS NOT NULL
+), given AS (
+    SELECT idx, detail FROM records WHERE op = 'poll' AND detail IS NOT NULL
+)
+SELECT d.value, d.topic, d.part, d.off, s.process AS sender, d.process AS reader, d.idx,
+       coalesce(a.detail, '{plain}') AS sent, coalesce(b.detail, '{plain}') AS given
+FROM deliveries d JOIN sends s USING (value)
+LEFT JOIN sent a USING (value) LEFT JOIN given b ON b.idx = d.idx
+WHERE d.problem IS NULL AND NOT d.misplaced AND (a.detail IS NOT NULL OR b.detail IS NOT NULL)
+""".format(plain=_PLAIN)
 
 RELATIONS: dict[str, Relation] = {
-    "contents": Relation(
-        ("deliveries", "events"),
-        """
-SELECT d.*, e.detail AS content FROM deliveries d JOIN events e USING (idx)
-WHERE d.problem IS NULL AND NOT d.misplaced AND d.value IS NOT NULL
-""",
-    ),
-    "sent_contents": Relation(
-        ("events",),
-        "SELECT value, process, detail AS content FROM events"
-        " WHERE op = 'send' AND type = 'invoke' AND value IS NOT NULL",
-    ),
+    "contents": Relation(("deliveries", "sends", "records"), _CONTENTS),
 }
 
 
@@ -200,11 +195,11 @@ def delivered_twice(view: HistoryView, context: CheckContext) -> ClaimVerdict:
 def null_becomes_empty(view: HistoryView, context: CheckContext) -> ClaimVerdict:
     """Null and empty bytes were exchanged."""
     del context
-    view.use("contents", "sent_contents")
+    view.use("contents")
     return _judge(
         view,
         "null-becomes-empty",
-        _changed(only_null=True),
+        _CHANGED.format(only_null="true"),
         "{count} deliveries have empty bytes where null was sent, or null where empty bytes were",
     )
 
@@ -212,18 +207,18 @@ def null_becomes_empty(view: HistoryView, context: CheckContext) -> ClaimVerdict
 def changed_content(view: HistoryView, context: CheckContext) -> ClaimVerdict:
     """Key, value or headers are not those that were sent."""
     del context
-    view.use("contents", "sent_contents")
+    view.use("contents")
     return _judge(
         view,
         "changed-content",
-        _changed(only_null=False),
+        _CHANGED.format(only_null="false"),
         "{count} deliveries have another key, value or header than was sent",
     )
 
 
 def _judge(view: HistoryView, claim: str, sql: str, broken: str) -> ClaimVerdict:
-    view.use("events", "sends", "deliveries", "conflicts", "positions")
-    given = view.number("SELECT count(*) FROM deliveries")
+    view.use("actions", "sends", "deliveries", "conflicts", "positions")
+    given = view.number("SELECT count(*) FROM deliveries") + view.quiet("delivered")
     if not given:
         return unknown(claim, "nothing was delivered: there is nothing to judge")
     return decided(claim, view.find(sql), broken, f"none in {given:,} deliveries")

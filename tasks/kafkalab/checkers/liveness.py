@@ -27,27 +27,31 @@ from kafkalab.model.history import CheckContext
 from kafkalab.model.verdict import ClaimVerdict
 
 _STARTUP = """
-WITH opened AS (
+WITH marks AS (
+    SELECT process, idx, time_ns, op, type FROM actions
+    UNION ALL SELECT process, idx, time_ns, 'send', type FROM first_sends
+    UNION ALL SELECT process, idx, time_ns, 'given', 'ok' FROM given
+), opened AS (
     SELECT i.process, i.idx, i.op_id, i.time_ns AS from_ns, c.type, c.error,
            c.time_ns - i.time_ns AS open_ns,
            lead(i.idx, 1, 9223372036854775807) OVER (PARTITION BY i.process ORDER BY i.idx) AS until
-    FROM (SELECT * FROM events WHERE op = 'open' AND type = 'invoke' AND process <> 'admin') i
-    LEFT JOIN (SELECT * FROM events WHERE op = 'open' AND type <> 'invoke') c
+    FROM (SELECT * FROM actions WHERE op = 'open' AND type = 'invoke' AND process <> 'admin') i
+    LEFT JOIN (SELECT * FROM actions WHERE op = 'open' AND type <> 'invoke') c
       ON c.process = i.process AND c.op_id = i.op_id AND c.idx > i.idx AND c.time_ns >= i.time_ns
 ), told AS (
     SELECT o.*, min(e.time_ns) AS asked_ns, min(e.idx) AS asked_idx
-    FROM opened o LEFT JOIN events e ON e.process = o.process AND e.idx > o.idx
+    FROM opened o LEFT JOIN marks e ON e.process = o.process AND e.idx > o.idx
          AND e.idx < o.until AND e.type = 'invoke' AND e.op IN ('send', 'subscribe', 'assign')
     GROUP BY ALL
 ), answered AS (
     SELECT t.*, min(e.time_ns) AS usable_ns
-    FROM told t LEFT JOIN events e ON e.process = t.process AND e.idx > t.asked_idx
+    FROM told t LEFT JOIN marks e ON e.process = t.process AND e.idx > t.asked_idx
          AND e.idx < t.until AND ((e.op = 'send' AND e.type = 'ok')
-           OR e.op = 'assigned' OR (e.op = 'poll' AND e.topic IS NOT NULL)
+           OR e.op IN ('assigned', 'given')
            OR (e.op = 'assign' AND e.type = 'ok'))
     GROUP BY ALL
 ), ended AS (
-    SELECT process, min(time_ns) AS end_ns FROM events
+    SELECT process, min(time_ns) AS end_ns FROM actions
     WHERE op = 'kill' OR (op = 'close' AND type = 'invoke') GROUP BY process
 ), served AS (
     SELECT DISTINCT l.scope FROM answered a JOIN clients l USING (process)
@@ -64,26 +68,26 @@ WHERE a.type IN ('fail', 'info')
 ORDER BY a.idx
 """
 
-_COUNT = "SELECT count(*) FROM events WHERE op = '{op}' AND type = 'invoke' AND process <> 'admin'"
+_COUNT = "SELECT count(*) FROM actions WHERE op = '{op}' AND type = 'invoke' AND process <> 'admin'"
 
 _HUNG = """
 WITH lives AS (
     SELECT process, idx, lead(idx, 1, 9223372036854775807) OVER
            (PARTITION BY process ORDER BY idx) AS until
-    FROM events WHERE op = 'open' AND type = 'invoke' AND process <> 'admin'
+    FROM actions WHERE op = 'open' AND type = 'invoke' AND process <> 'admin'
     UNION ALL
-    SELECT process, -1, 9223372036854775807 FROM events WHERE process <> 'admin' GROUP BY process
-    HAVING bool_or(op = 'open') IS NOT TRUE
+    SELECT process, -1, 9223372036854775807 FROM clients
+    WHERE process <> 'admin' AND process NOT IN (SELECT process FROM actions WHERE op = 'open')
 ), called AS (
     SELECT l.process, l.idx, l.until, min(e.time_ns) AS from_ns, min(e.idx) AS row_close
-    FROM lives l JOIN events e ON e.process = l.process AND e.idx > l.idx AND e.idx < l.until
+    FROM lives l JOIN actions e ON e.process = l.process AND e.idx > l.idx AND e.idx < l.until
          AND e.op = 'close' AND e.type = 'invoke' GROUP BY ALL
 ), ended AS (
     SELECT c.*, min(e.time_ns) FILTER (e.op = 'close' AND e.type = 'ok') AS closed_ns,
            min(e.time_ns) FILTER (e.op = 'close' AND e.type IN ('fail', 'info')) AS failed_ns,
            min(e.time_ns) FILTER (e.op = 'kill') AS killed_ns,
            min(e.error) FILTER (e.op = 'close') AS error
-    FROM called c LEFT JOIN events e ON e.process = c.process AND e.idx > c.row_close
+    FROM called c LEFT JOIN actions e ON e.process = c.process AND e.idx > c.row_close
          AND e.idx < c.until GROUP BY ALL
 )
 SELECT e.process AS client, e.row_close, (e.closed_ns - e.from_ns) / 1e6 AS took_ms,
@@ -99,7 +103,7 @@ ORDER BY e.row_close
 def startup(view: HistoryView, context: CheckContext) -> ClaimVerdict:
     """A client was not usable within the bound."""
     claim = "startup"
-    view.use("events", "clients")
+    view.use("clients", "first_sends", "given")
     clients = view.number(_COUNT.format(op="open"))
     if not clients:
         return unknown(claim, "no client was opened: there is nothing to judge")
@@ -115,7 +119,7 @@ def startup(view: HistoryView, context: CheckContext) -> ClaimVerdict:
 def hung_close(view: HistoryView, context: CheckContext) -> ClaimVerdict:
     """A client did not close within the bound."""
     claim = "hung-close"
-    view.use("events")
+    view.use("clients")
     closes = view.number(_COUNT.format(op="close"))
     if not closes:
         return unknown(claim, "no client was closed: there is nothing to judge")

@@ -141,10 +141,11 @@ def aborted_read(view: HistoryView, context: CheckContext) -> ClaimVerdict:
     del context
     claim = "G1a"
     view.use("sends", "deliveries")
-    given = view.number("SELECT count(*) FROM deliveries")
+    given = view.number("SELECT count(*) FROM deliveries") + view.quiet("delivered")
     if not given:
         return unknown(claim, "nothing was delivered: there is nothing to judge")
     failed = view.number("SELECT count(*) FROM sends WHERE outcome = 'fail'")
+    failed += view.quiet("failed")
     return decided(
         claim,
         view.find(_ABORTED),
@@ -154,7 +155,8 @@ def aborted_read(view: HistoryView, context: CheckContext) -> ClaimVerdict:
 
 
 def _acknowledged(view: HistoryView) -> int:
-    return view.number("SELECT count(*) FROM sends WHERE acknowledged")
+    loud = view.number("SELECT count(*) FROM sends WHERE acknowledged")
+    return loud + view.quiet("acknowledged")
 
 
 def _too_little(view: HistoryView) -> str:
@@ -162,6 +164,6 @@ def _too_little(view: HistoryView) -> str:
     view.use("sends", "deliveries")
     if not _acknowledged(view):
         return "no send was acknowledged: there is nothing that must not be lost"
-    if not view.number("SELECT count(*) FROM (SELECT 1 FROM deliveries LIMIT 1)"):
+    if not view.number("SELECT count(*) FROM deliveries") + view.quiet("delivered"):
         return "nothing was delivered: what is there cannot be told from what was lost"
     return ""

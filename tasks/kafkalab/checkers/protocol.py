@@ -3,7 +3,8 @@
 A checker is a function `(view, context) -> ClaimVerdict`. It asks questions in SQL on an
 in-memory DuckDB connection, so that 10^8 rows check on a laptop: sets, never a loop over rows.
 The history is the relation `events` (see `tables.py` for its column names); the relations that
-many checkers share (`sends`, `deliveries`, ...) are made the first time one asks for them.
+many checkers share (`sends`, `deliveries`, ...) are made the first time one asks for them. Of a
+large history those with a row a record hold the suspect partitions only, see screen/onepass.py.
 
 A claim names one cause. Where one broken record could be counted by two claims, the more specific
 claim takes it, *if that one is judged as well* (`HistoryView.judges`): nothing is ever given away
@@ -12,15 +13,18 @@ to a claim that nobody looks at.
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
 
 import duckdb
 import pyarrow as pa
 
+from kafkalab.checkers.screen.onepass import WORTH_ROWS, screen
 from kafkalab.model.history import CheckContext
 from kafkalab.model.verdict import ClaimVerdict, Outcome
 
@@ -47,18 +51,24 @@ class HistoryView:
     """One history on a DuckDB connection of its own; use it as a context manager.
 
     Args:
-        table: the history, already validated (`history.validate`).
+        source: the history, already validated (`history.validate`): a table or a Parquet file.
         context: what was configured, and the bounds; also there as the relation `context`.
         claims: the claims judged together on this history.
         relations: the shared relations by name.
+        worth_rows: histories with fewer rows are not screened: SQL looks at all of their records.
+
+    Raises:
+        OSError, pyarrow.ArrowInvalid: the file cannot be read as Parquet.
     """
 
     def __init__(
         self,
-        table: pa.Table,
+        source: pa.Table | Path,
         context: CheckContext,
         claims: Collection[str],
         relations: Mapping[str, Relation],
+        *,
+        worth_rows: int = WORTH_ROWS,
     ) -> None:
         self._claims = frozenset(claims)
         self._relations = relations
@@ -69,8 +79,15 @@ class HistoryView:
             "temp_directory": tempfile.gettempdir(),
         }
         self._connection = duckdb.connect(":memory:", config=settings)
-        self._connection.register("history", table)
+        if isinstance(source, Path):
+            self._connection.read_parquet(str(source)).create_view("history")
+        else:
+            self._connection.register("history", source)
         self._connection.register("context", _context_table(context, self._claims))
+        if context.fairness_ratio_min > 0:  # shares are compared between all partitions
+            worth_rows = sys.maxsize
+        for name, table in screen(source, worth_rows=worth_rows).tables.items():
+            self._connection.register(f"seen_{name}", table)
 
     def __enter__(self) -> HistoryView:
         return self
@@ -94,7 +111,7 @@ class HistoryView:
                 continue
             relation = self._relations[name]
             self.use(*relation.needs)
-            kind = "VIEW" if name == "events" else "TABLE"
+            kind = "VIEW" if name in {"events", "records"} else "TABLE"
             self._connection.execute(f"CREATE TEMP {kind} {name} AS {relation.sql}")
             self._made.add(name)
 
@@ -108,6 +125,11 @@ class HistoryView:
         """The single number that a query returns; no row or NULL is 0."""
         row = self._connection.execute(sql).fetchone()
         return int(row[0] or 0) if row else 0
+
+    def quiet(self, counter: str) -> int:
+        """How much the screen counted in partitions that are in order (screen/marks.py)."""
+        self.use("quiet")
+        return self.number(f'SELECT "{counter}" FROM quiet')
 
     def find(self, sql: str) -> Findings:
         """Run a query whose rows are anomalies; keep their number and the first of them."""
@@ -136,7 +158,13 @@ def decided(claim: str, findings: Findings, broken: str, held: str) -> ClaimVerd
 
 
 def decided_where(
-    view: HistoryView, claim: str, count: str, lacking: str, find: str, broken: str
+    view: HistoryView,
+    claim: str,
+    count: str,
+    lacking: str,
+    find: str,
+    broken: str,
+    quiet: str | None = None,
 ) -> ClaimVerdict:
     """`decided`, or `unknown` where nothing could be judged.
 
@@ -147,8 +175,9 @@ def decided_where(
         lacking: what the history lacks where that is 0.
         find: query whose rows are anomalies.
         broken: summary of a fail; `{count}` is replaced.
+        quiet: the counter of what `count` leaves out, in partitions that are in order.
     """
-    judged = view.number(count)
+    judged = view.number(count) + (view.quiet(quiet) if quiet else 0)
     if not judged:
         return unknown(claim, f"{lacking}: there is nothing to judge")
     return decided(claim, view.find(find), broken, f"none in {judged:,} that could be judged")

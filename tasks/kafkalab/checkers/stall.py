@@ -40,11 +40,14 @@ from kafkalab.model.verdict import ClaimVerdict
 # from `open` (or the first row of a client whose `open` was not recorded) to its end
 _LIVES = """
 WITH marks AS (
-    SELECT process, idx, time_ns, op FROM events
+    SELECT process, idx, time_ns, op FROM actions
     WHERE (op IN ('open', 'close') AND type = 'invoke') OR op = 'kill'
     UNION ALL
-    SELECT process, min(idx), min(time_ns), 'open' FROM events GROUP BY process
-    HAVING bool_or(op = 'open') IS NOT TRUE
+    SELECT process, min(idx), min(time_ns), 'open' FROM (
+        SELECT process, idx, time_ns FROM actions UNION ALL SELECT process, idx, time_ns FROM polls
+        UNION ALL SELECT process, idx, time_ns FROM given
+        UNION ALL SELECT process, idx, time_ns FROM first_sends
+    ) WHERE process NOT IN (SELECT process FROM actions WHERE op = 'open') GROUP BY process
 ), bounded AS (
     SELECT *, lead(time_ns) OVER (PARTITION BY process ORDER BY idx) AS next_ns FROM marks
 )
@@ -57,26 +60,26 @@ WHERE b.op = 'open' AND l.polls
 # when was a client responsible for a partition; what happens to the client happens to each of them
 _DUTIES = """
 WITH named AS (
-    SELECT DISTINCT process, topic, part FROM events WHERE topic IS NOT NULL
+    SELECT DISTINCT process, topic, part FROM actions WHERE topic IS NOT NULL
     AND ((op IN ('assigned', 'revoked', 'lost')) OR (op = 'assign' AND type = 'ok'))
 ), changes AS (
     SELECT process, topic, part, idx, time_ns, op = 'assigned' AS owned,
            CASE WHEN op = 'assigned' THEN false END AS paused
-    FROM events WHERE op IN ('assigned', 'revoked', 'lost') AND topic IS NOT NULL
+    FROM actions WHERE op IN ('assigned', 'revoked', 'lost') AND topic IS NOT NULL
     UNION ALL
-    SELECT process, topic, part, idx, time_ns, NULL, op = 'pause' FROM events
+    SELECT process, topic, part, idx, time_ns, NULL, op = 'pause' FROM actions
     WHERE op IN ('pause', 'resume') AND type = 'ok' AND topic IS NOT NULL
     UNION ALL
     SELECT n.process, n.topic, n.part, a.idx, a.time_ns, e.topic IS NOT NULL, false
-    FROM (SELECT process, op_id, min(idx) AS idx, min(time_ns) AS time_ns FROM events
+    FROM (SELECT process, op_id, min(idx) AS idx, min(time_ns) AS time_ns FROM actions
           WHERE op = 'assign' AND type = 'ok' GROUP BY ALL) a
     JOIN named n USING (process)
-    LEFT JOIN (SELECT DISTINCT process, op_id, topic, part FROM events
+    LEFT JOIN (SELECT DISTINCT process, op_id, topic, part FROM actions
                WHERE op = 'assign' AND type = 'ok') e
       ON e.process = n.process AND e.op_id = a.op_id AND e.topic = n.topic AND e.part = n.part
     UNION ALL
     SELECT n.process, n.topic, n.part, e.idx, e.time_ns, false, false
-    FROM events e JOIN named n USING (process)
+    FROM actions e JOIN named n USING (process)
     WHERE (e.op IN ('open', 'close') AND e.type = 'invoke') OR e.op = 'kill'
 ), states AS (
     SELECT process, topic, part, time_ns, lead(time_ns) OVER history AS next_ns,
@@ -96,23 +99,24 @@ WITH lives_of AS (
     SELECT scope, min(begin_ns) AS from_ns, max(end_ns) AS to_ns FROM lives
     WHERE subscribed GROUP BY scope
 ), topics AS (
-    SELECT DISTINCT l.scope, e.topic FROM events e JOIN clients l USING (process)
-    WHERE l.subscribed AND e.topic IS NOT NULL AND e.op IN ('assigned', 'poll')
+    SELECT DISTINCT l.scope, e.topic FROM clients l JOIN (
+        SELECT process, topic FROM actions WHERE op = 'assigned'
+        UNION ALL SELECT process, topic FROM given) e USING (process)
+    WHERE l.subscribed AND e.topic IS NOT NULL
     UNION
     SELECT DISTINCT l.scope, unnest(CAST(e.detail -> '$.topics' AS VARCHAR[]))
-    FROM events e JOIN clients l USING (process)
+    FROM actions e JOIN clients l USING (process)
     WHERE e.op = 'subscribe' AND e.type = 'invoke' AND e.detail IS NOT NULL
 ), known AS (
     SELECT * FROM topics UNION
-    SELECT DISTINCT g.scope, s.topic FROM lives_of g, sends s
+    SELECT DISTINCT g.scope, s.topic FROM lives_of g, placed s
     WHERE g.scope NOT IN (SELECT scope FROM topics)
 ), parts AS (
-    SELECT DISTINCT k.scope, s.topic, s.part FROM known k JOIN sends s USING (topic)
-    WHERE s.part IS NOT NULL
+    SELECT DISTINCT k.scope, s.topic, s.part FROM known k JOIN placed s USING (topic)
 )
 SELECT p.scope AS reader, p.scope, p.topic, p.part, g.from_ns, g.to_ns
 FROM parts p JOIN lives_of g USING (scope)
-WHERE NOT EXISTS (SELECT 1 FROM events e JOIN clients l USING (process)
+WHERE NOT EXISTS (SELECT 1 FROM actions e JOIN clients l USING (process)
                   WHERE e.op = 'pause' AND l.scope = p.scope
                     AND e.topic = p.topic AND e.part = p.part)
 """
@@ -120,8 +124,9 @@ WHERE NOT EXISTS (SELECT 1 FROM events e JOIN clients l USING (process)
 # stretches longer than the bound without any delivery to the reader
 _GAPS = """
 WITH progress AS (
-    SELECT DISTINCT process AS reader, time_ns FROM deliveries
-    UNION ALL SELECT DISTINCT scope, time_ns FROM deliveries WHERE scope LIKE 'group:%'
+    SELECT DISTINCT process AS reader, time_ns FROM given
+    UNION ALL
+    SELECT DISTINCT scope, time_ns FROM given JOIN clients USING (process) WHERE subscribed
     UNION ALL SELECT process, begin_ns FROM lives UNION ALL SELECT process, end_ns FROM lives
     UNION ALL SELECT scope, min(begin_ns) FROM lives WHERE subscribed GROUP BY scope
     UNION ALL SELECT scope, max(end_ns) FROM lives WHERE subscribed GROUP BY scope
@@ -130,7 +135,7 @@ WITH progress AS (
            lead(time_ns) OVER (PARTITION BY reader ORDER BY time_ns) AS to_ns FROM progress
 ), grace AS (
     SELECT l.scope AS reader, e.time_ns AS killed_ns, e.time_ns + l.session_ns AS over_ns
-    FROM events e JOIN clients l USING (process) WHERE e.op = 'kill'
+    FROM actions e JOIN clients l USING (process) WHERE e.op = 'kill'
 )
 SELECT s.reader, greatest(s.from_ns, coalesce(max(g.over_ns), s.from_ns)) AS from_ns, s.to_ns
 FROM context c, steps s
@@ -141,15 +146,18 @@ GROUP BY s.reader, s.from_ns, s.to_ns, c.stall_ns
 HAVING s.to_ns - greatest(s.from_ns, coalesce(max(g.over_ns), s.from_ns)) > c.stall_ns
 """
 
-# for each such stretch and partition: since when was which record available
+# such stretches of each partition
+_IDLE = """
+SELECT d.reader, d.scope, d.topic, d.part, greatest(g.from_ns, d.from_ns) AS from_ns,
+       least(g.to_ns, d.to_ns) AS to_ns
+FROM (SELECT * FROM duties UNION ALL SELECT * FROM group_duties) d
+JOIN gaps g USING (reader), context c
+WHERE least(g.to_ns, d.to_ns) - greatest(g.from_ns, d.from_ns) > c.stall_ns
+"""
+
+# since when was which record available in them
 _WAITS = """
-WITH idle AS (
-    SELECT d.reader, d.scope, d.topic, d.part, greatest(g.from_ns, d.from_ns) AS from_ns,
-           least(g.to_ns, d.to_ns) AS to_ns
-    FROM (SELECT * FROM duties UNION ALL SELECT * FROM group_duties) d
-    JOIN gaps g USING (reader), context c
-    WHERE least(g.to_ns, d.to_ns) - greatest(g.from_ns, d.from_ns) > c.stall_ns
-), placed AS (
+WITH positioned AS (
     SELECT i.*, coalesce(max(d.off), -1) AS position
     FROM idle i LEFT JOIN deliveries d ON d.scope = i.scope AND d.topic = i.topic
          AND d.part = i.part AND d.time_ns <= i.from_ns AND NOT d.misplaced
@@ -161,7 +169,7 @@ WITH idle AS (
 SELECT p.reader, p.scope, p.topic, p.part, p.to_ns, p.position,
        greatest(p.from_ns, min(s.ack_ns)) AS from_ns, count(*) AS records,
        arg_min(s.off, s.off) AS first_off, arg_min(s.value, s.off) AS first_value
-FROM context c, placed p
+FROM context c, positioned p
 JOIN sends s ON s.topic = p.topic AND s.part = p.part AND s.off > p.position
      AND s.ack_ns < p.to_ns - c.stall_ns
 JOIN spans n ON n.scope = p.scope AND n.topic = p.topic AND n.part = p.part AND n.start <= s.off
@@ -178,9 +186,11 @@ _POLLING = """
 WITH polls AS (
     SELECT i.process, i.time_ns AS from_ns, c.time_ns AS done_ns,
            lead(i.time_ns) OVER (PARTITION BY i.process ORDER BY i.idx) AS next_ns
-    FROM (SELECT * FROM events WHERE op = 'poll' AND type = 'invoke') i
-    ASOF LEFT JOIN (SELECT process, op_id, min(idx) AS idx, min(time_ns) AS time_ns FROM events
-                    WHERE op = 'poll' AND type <> 'invoke' GROUP BY ALL) c
+    FROM (SELECT * FROM polls WHERE type = 'invoke') i
+    ASOF LEFT JOIN (SELECT process, op_id, min(idx) AS idx, min(time_ns) AS time_ns FROM (
+                        SELECT process, op_id, idx, time_ns FROM polls WHERE type <> 'invoke'
+                        UNION ALL SELECT process, op_id, idx, time_ns FROM given
+                    ) GROUP BY ALL) c
       ON c.process = i.process AND c.op_id = i.op_id AND i.idx <= c.idx
 )
 SELECT process, from_ns,
@@ -214,12 +224,13 @@ WHERE l.reader NOT LIKE 'group:%' OR NOT EXISTS (
 """
 
 RELATIONS: dict[str, Relation] = {
-    "lives": Relation(("events", "clients"), _LIVES),
-    "duties": Relation(("events", "clients"), _DUTIES),
-    "group_duties": Relation(("lives", "sends", "events"), _GROUP_DUTIES),
-    "gaps": Relation(("lives", "deliveries"), _GAPS),
-    "waits": Relation(("duties", "group_duties", "gaps", "spans", "skips"), _WAITS),
-    "polling": Relation(("events",), _POLLING),
+    "lives": Relation(("clients", "first_sends"), _LIVES),
+    "duties": Relation(("actions", "clients"), _DUTIES),
+    "group_duties": Relation(("lives", "placed", "given"), _GROUP_DUTIES),
+    "gaps": Relation(("lives", "given"), _GAPS),
+    "idle": Relation(("duties", "group_duties", "gaps"), _IDLE),
+    "waits": Relation(("idle", "spans", "skips"), _WAITS),
+    "polling": Relation(("polls", "given"), _POLLING),
     "stalls": Relation(("waits", "polling", "lives"), _STALLS),
 }
 
@@ -234,10 +245,11 @@ FROM stalls GROUP BY reader, to_ns ORDER BY from_ns
 def stall(view: HistoryView, context: CheckContext) -> ClaimVerdict:
     """Records were available and none was delivered for the bound."""
     claim = "stall"
-    view.use("events", "sends")
-    if not view.number("SELECT count(*) FROM events WHERE op = 'poll' AND type = 'invoke'"):
+    view.use("polls", "sends")
+    if not view.number("SELECT count(*) FROM polls WHERE type = 'invoke'"):
         return unknown(claim, "no client polled: nothing could stall")
-    if not view.number("SELECT count(*) FROM sends WHERE acknowledged AND off IS NOT NULL"):
+    available = "SELECT count(*) FROM sends WHERE acknowledged AND off IS NOT NULL"
+    if not view.number(available) + view.quiet("acknowledged"):
         return unknown(claim, "no send was acknowledged with an offset: nothing was available")
     view.use("stalls")
     bound = context.stall_ns / 1e9

@@ -3,7 +3,16 @@
 The argument behind each stands here once, so that every claim reads a history alike:
 
 events      the history, columns renamed so that none is an SQL keyword: idx, part, off.
-actions     the rows of it that carry no record and are no poll: few, so look there first.
+actions     the rows of it that are neither of `send` nor of `poll`: few, so look there first.
+places      one row a partition: whether it is `suspect`, and counters, see screen/marks.py. Where a
+            client was to choose the partition, part is −1.
+quiet       the counters of all partitions that are not suspect, in one row.
+idle        see stall.py. A partition in which somebody may have waited too long is suspect, too.
+suspects    the suspect partitions, and −1 for each of their topics.
+records     those rows of `send`, and of `poll` with a record, that concern suspect partitions.
+            `sends`, `deliveries` and all that is made of them are about these only.
+polls, given, placed, first_sends
+            in short, of all partitions: see screen/runs.py.
 clients     one row a client name: `grp` the consumer group it was opened with (the empty string
             where none was recorded), `scope` the reader that it belongs to. Members of a group
             that subscribe share one position a partition, so they are one reader; a client that
@@ -33,7 +42,36 @@ SELECT "index" AS idx, time_ns, process, type, op, op_id, topic, "partition" AS 
 FROM history
 """
 
-_ACTIONS = "SELECT * FROM events WHERE op NOT IN ('send', 'poll')"
+_ACTIONS = """
+SELECT "index" AS idx, time_ns, process, type, op, op_id, topic, "partition" AS part,
+       "offset" AS off, value, intended, problem, error, generation, detail
+FROM seen_actions
+"""
+
+_SUSPECTS = """
+WITH marked AS (
+    SELECT topic, part FROM places WHERE suspect UNION SELECT topic, part FROM idle
+), whole AS (
+    SELECT DISTINCT p.topic, p.part FROM places p JOIN marked m ON m.topic = p.topic AND m.part < 0
+)
+SELECT topic, part FROM marked UNION SELECT topic, part FROM whole
+UNION SELECT DISTINCT topic, -1 FROM marked
+"""
+
+_QUIET = """
+SELECT coalesce(sum(acknowledged), 0) AS acknowledged, coalesce(sum(failed), 0) AS failed,
+       coalesce(sum(delivered), 0) AS delivered,
+       coalesce(sum(delivered_after), 0) AS delivered_after,
+       coalesce(sum(sends_after), 0) AS sends_after,
+       coalesce(sum(ordered_after), 0) AS ordered_after,
+       coalesce(sum(pairs), 0) AS pairs, coalesce(sum(pairs_apart), 0) AS pairs_apart
+FROM places ANTI JOIN suspects USING (topic, part)
+"""
+
+_RECORDS = """
+SELECT e.* FROM events e SEMI JOIN suspects s ON s.topic = e.topic AND s.part = coalesce(e.part, -1)
+WHERE e.op IN ('send', 'poll')
+"""
 
 _CLIENTS = """
 WITH opened AS (
@@ -46,10 +84,11 @@ WITH opened AS (
            bool_or(detail ->> '$.config.idempotence' = 'true'
                    OR detail ->> '$.config.transactional_id' IS NOT NULL) AS ordered,
            max(TRY_CAST(detail ->> '$.config.session_timeout_ms' AS BIGINT)) AS session_ms
-    FROM events WHERE op = 'open' AND type = 'invoke' GROUP BY process
+    FROM actions WHERE op = 'open' AND type = 'invoke' GROUP BY process
 ), seen AS (
-    SELECT process, bool_or(op = 'subscribe') AS subscribed, bool_or(op = 'poll') AS polls
-    FROM events GROUP BY process
+    SELECT process, process IN (SELECT process FROM actions WHERE op = 'subscribe') AS subscribed,
+           process IN (SELECT process FROM polls UNION SELECT process FROM given) AS polls
+    FROM seen_processes
 )
 SELECT process, coalesce(grp, '') AS grp, subscribed, polls, coalesce(opened, false) AS opened,
        role, coalesce(auto_commit, false) AS auto_commit,
@@ -67,9 +106,9 @@ SELECT i.value, i.process, i.op_id, i.topic, i.part AS requested, i.idx AS invok
        i.time_ns AS invoke_ns, coalesce(c.type, 'info') AS outcome, c.part AS part,
        CASE WHEN c.off >= 0 THEN c.off END AS off, c.idx AS ack_idx, c.time_ns AS ack_ns,
        coalesce(c.type = 'ok' AND NOT l.promises_nothing, false) AS acknowledged
-FROM (SELECT * FROM events WHERE op = 'send' AND type = 'invoke') i
+FROM (SELECT * FROM records WHERE op = 'send' AND type = 'invoke') i
 JOIN clients l ON l.process = i.process
-LEFT JOIN (SELECT * FROM events WHERE op = 'send' AND type <> 'invoke') c ON c.value = i.value
+LEFT JOIN (SELECT * FROM records WHERE op = 'send' AND type <> 'invoke') c ON c.value = i.value
 """
 
 _DELIVERIES = """
@@ -78,7 +117,7 @@ SELECT d.idx, d.time_ns, d.process, d.op_id, l.scope, l.grp, d.topic, d.part, d.
        coalesce(s.topic <> d.topic OR coalesce(s.part, s.requested) <> d.part, false)
            OR coalesce(s.requested <> d.part, false)
            OR coalesce(d.intended <> d.topic || '/' || d.part, false) AS misplaced
-FROM (SELECT * FROM events WHERE op = 'poll' AND type <> 'invoke' AND topic IS NOT NULL) d
+FROM (SELECT * FROM records WHERE op = 'poll' AND type <> 'invoke') d
 JOIN clients l ON l.process = d.process
 LEFT JOIN sends s ON s.value = d.value AND d.problem IS NULL
 """
@@ -94,7 +133,7 @@ SELECT topic, part, off, min(value) AS one, max(value) AS other FROM (
 
 _POSITIONS = """
 SELECT e.idx, e.time_ns, e.process, l.scope, e.topic, e.part, e.off, e.op, l.from_start
-FROM events e JOIN clients l ON l.process = e.process
+FROM actions e JOIN clients l ON l.process = e.process
 WHERE e.op IN ('seek', 'assign') AND e.type = 'ok' AND e.topic IS NOT NULL
 """
 
@@ -103,7 +142,7 @@ WITH touched AS (
     SELECT scope, topic, part, min(off) AS first, max(off) AS top
     FROM deliveries WHERE NOT misplaced GROUP BY ALL
     UNION ALL
-    SELECT l.scope, e.topic, e.part, NULL, NULL FROM events e JOIN clients l USING (process)
+    SELECT l.scope, e.topic, e.part, NULL, NULL FROM actions e JOIN clients l USING (process)
     WHERE e.op = 'assigned' AND e.topic IS NOT NULL
     UNION ALL
     SELECT scope, topic, part, CASE WHEN off >= 0 THEN off END, NULL FROM positions
@@ -128,12 +167,20 @@ WHERE p.off IS NOT NULL AND p.off > coalesce(d.off, -1) + 1
 
 BASE: dict[str, Relation] = {
     "events": Relation((), _EVENTS),
-    "actions": Relation(("events",), _ACTIONS),
-    "clients": Relation(("events",), _CLIENTS),
-    "sends": Relation(("events", "clients"), _SENDS),
-    "deliveries": Relation(("events", "clients", "sends"), _DELIVERIES),
+    "actions": Relation((), _ACTIONS),
+    "places": Relation((), "SELECT * FROM seen_places"),
+    "polls": Relation((), "SELECT * FROM seen_polls"),
+    "given": Relation((), "SELECT * FROM seen_given"),
+    "placed": Relation((), "SELECT * FROM seen_placed"),
+    "first_sends": Relation((), "SELECT * FROM seen_first_sends"),
+    "clients": Relation(("actions", "polls", "given"), _CLIENTS),
+    "suspects": Relation(("places", "idle"), _SUSPECTS),
+    "quiet": Relation(("suspects",), _QUIET),
+    "records": Relation(("events", "suspects"), _RECORDS),
+    "sends": Relation(("records", "clients"), _SENDS),
+    "deliveries": Relation(("records", "clients", "sends"), _DELIVERIES),
     "conflicts": Relation(("sends", "deliveries"), _CONFLICTS),
-    "positions": Relation(("events", "clients"), _POSITIONS),
+    "positions": Relation(("actions", "clients"), _POSITIONS),
     "spans": Relation(("deliveries", "positions"), _SPANS),
     "skips": Relation(("deliveries", "positions"), _SKIPS),
 }

@@ -1,0 +1,90 @@
+"""What the screen must know of the clients: who reads for whom, who promises what, who moved when.
+
+Told by the rows of `open` and `subscribe`, in order. The SQL of tables.py knows the whole history
+before it judges; a pass does not. A client that reads before it subscribes is therefore `unclear`,
+and left to the SQL.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from kafkalab.checkers.screen.coded import Codes, Coder, Ints, Names, enlarged
+
+MOVES = ("open", "subscribe", "unsubscribe", "assign", "seek", "assigned", "revoked", "lost")
+
+
+class Clients:
+    """Clients by process code."""
+
+    def __init__(self, coder: Coder) -> None:
+        self._coder = coder
+        self._groups: dict[int, str] = {}
+        self._scopes = Names()
+        self._scope_of = np.full(1, -1, dtype=np.int32)
+        self._epochs = np.zeros(1, dtype=np.int64)
+        self.ordered = np.zeros(1, dtype=np.uint8)
+        self.left_to_sql: set[int] = set()  # their sends: acks=0, or transactional
+        self.unclear: set[int] = set()
+
+    def tell(self, actions: pa.RecordBatch) -> None:
+        """Look at the rows of one batch that carry no record."""
+        self._room()
+        ops = pa.array(["open", "subscribe"])
+        told = actions.filter(
+            pc.and_(pc.is_in(actions["op"].cast(pa.string()), ops), pc.equal(
+                actions["type"].cast(pa.string()), "invoke"))
+        )  # fmt: skip
+        names, what = told["process"].to_pylist(), told["op"].to_pylist()
+        for name, op, detail in zip(names, what, told["detail"].to_pylist(), strict=True):
+            process = self._coder.processes.code(name)
+            if op == "open":
+                self._opened(process, json.loads(detail or "{}").get("config") or {})
+            else:
+                self._subscribed(process)
+
+    def scopes(self, process: Codes) -> Codes:
+        """The reader that each client reads for, shape (rows,)."""
+        self._room()
+        for one in np.unique(process[self._scope_of[process] < 0]):
+            self._scope_of[one] = self._scopes.code(f"client:{one}")
+        return self._scope_of[process]
+
+    def epochs(self, process: Codes, at: Ints, moved: Codes, moved_at: Ints) -> Ints:
+        """How often all positions of a client had moved, shape (rows,).
+
+        Args:
+            process, at: clients and positions in the batch, shape (rows,).
+            moved, moved_at: the same of the moves, in order, shape (moves,).
+        """
+        self._room()
+        epochs = self._epochs[process]
+        for one in np.unique(moved):
+            mine = process == one
+            epochs[mine] += np.searchsorted(moved_at[moved == one], at[mine])
+            self._epochs[one] += int((moved == one).sum())
+        return epochs
+
+    def _opened(self, process: int, config: dict[str, Any]) -> None:
+        self._groups[process] = config.get("group") or ""
+        transactional = config.get("transactional_id") is not None
+        self.ordered[process] = bool(config.get("idempotence")) or transactional
+        if transactional or str(config.get("acks")) == "0":
+            self.left_to_sql.add(process)
+
+    def _subscribed(self, process: int) -> None:
+        scope = self._scopes.code(f"group:{self._groups.get(process, '')}")
+        if self._scope_of[process] not in {-1, scope}:
+            self.unclear.add(process)
+        self._scope_of[process] = scope
+
+    def _room(self) -> None:
+        count = (len(self._coder.processes),)
+        self._scope_of = enlarged(self._scope_of, count, -1)
+        self._epochs = enlarged(self._epochs, count, 0)
+        self.ordered = enlarged(self.ordered, count, 0)

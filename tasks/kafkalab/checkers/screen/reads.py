@@ -1,0 +1,129 @@
+"""The screen's look at what was given out: all of the log, in its order, once a reader?
+
+A partition stays quiet while: each record given out is plain, and the log (as acknowledged) holds
+just that value at that offset, now or by the end; what one client is given between two of its moves
+goes up without leaving out an offset that is in the log; no reader is given an offset twice; and
+by the end each acknowledged record was given to somebody.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from kafkalab.checkers.screen.coded import INVOKE, NULL, POLL, Coded, Codes, Ints, enlarged
+from kafkalab.checkers.screen.logbook import NOTHING, Log, Sequence, Steps, TooWideError
+from kafkalab.checkers.screen.marks import Marks
+from kafkalab.checkers.screen.clients import Clients
+
+WAITING_MAX = 4_000_000  # records given out before they are acknowledged
+MARKS_MAX = 1 << 30  # bytes of marks of all readers together
+GAP_MAX = 64  # offsets that a gap may leave out; control records take one or two
+
+
+class Reads:
+    """Looks at polled records, batch by batch."""
+
+    def __init__(self, clients: Clients, log: Log, marks: Marks) -> None:
+        self._clients, self._log, self._marks = clients, log, marks
+        self._sequence = Sequence()
+        self._seen: dict[int, npt.NDArray[np.uint8]] = {}  # scope → marks by address
+        self._stamp = np.zeros(0, dtype=np.int32)
+        self._touched = np.zeros((1, 1), dtype=np.uint8)
+        self._waiting: list[tuple[Codes, Codes, Ints, npt.NDArray[np.uint64]]] = []
+        self._gaps: list[tuple[Codes, Ints, Ints]] = []  # place, offset below, offset above
+
+    def look(self, batch: Coded, moves: Ints) -> None:
+        """Look at one batch; `moves`: positions of rows that may move a client."""
+        given = np.flatnonzero((batch.op == POLL) & (batch.type != INVOKE) & (batch.place >= 0))
+        place = batch.place[given]
+        meant = batch.meant[given]
+        odd = batch.odd[given] | ((meant != NULL) & (meant != place)) | (batch.off[given] < 0)
+        self._marks.suspect(place[odd])
+        self._marks.count("delivered", place)
+        self._touch(batch.process[given], place)
+        self._in_order(batch, given, moves)
+        given = given[~self._marks.suspects(batch.place[given])]
+        scope = self._clients.scopes(batch.process[given])
+        self._waiting.append((scope, batch.place[given], batch.off[given], batch.value[given]))
+        self._settle()
+
+    def finish(self) -> None:
+        """What never was acknowledged, was never given out, or was left out."""
+        self._settle()
+        for _, place, _, _ in self._waiting:
+            self._marks.suspect(place)
+        unread = self._log.held[: self._log.size] > 0
+        for seen in self._seen.values():
+            unread[: len(seen)] &= seen[: len(unread)] == 0
+        if unread.any():
+            self._marks.suspect(np.unique(self._log.places_at(np.flatnonzero(unread))))
+        for process in self._clients.unclear:
+            if process < len(self._touched):
+                self._marks.suspect(np.flatnonzero(self._touched[process]).astype(np.int32))
+        self._look_into_gaps()
+
+    def _touch(self, process: Codes, place: Codes) -> None:
+        if len(process):
+            shape = (int(process.max()) + 1, int(place.max()) + 1)
+            self._touched = enlarged(self._touched, shape, 0)
+            self._touched[process, place] = 1
+
+    def _in_order(self, batch: Coded, given: Ints, moves: Ints) -> None:
+        of_all = moves[batch.place[moves] < 0]
+        rows = np.sort(np.concatenate([given, moves[batch.place[moves] >= 0]]))
+        process, place = batch.process[rows], batch.place[rows]
+        epoch = self._clients.epochs(process, rows, batch.process[of_all], of_all)
+        if not len(rows):
+            return
+        off = np.where(batch.op[rows] == POLL, batch.off[rows], NOTHING)
+        steps = self._sequence.steps(process, place, off, epoch)
+        self._weigh(steps, place[steps.order])
+
+    def _weigh(self, steps: Steps, place: Codes) -> None:
+        follows = steps.known & steps.same
+        self._marks.count("delivered_after", place[follows])
+        self._marks.suspect(place[follows & ((steps.step < 1) | (steps.step > GAP_MAX + 1))])
+        gap = np.flatnonzero(follows & (steps.step > 1))
+        if len(gap):
+            gap = gap[~self._marks.suspects(place[gap])]
+            before = steps.before[gap]
+            self._gaps.append((place[gap], before, before + steps.step[gap]))
+
+    def _settle(self) -> None:
+        """Mark what the log holds as read; what it does not hold yet waits."""
+        waiting, self._waiting = self._waiting, []
+        for scopes, places, offs, values in waiting:
+            at, held = self._log.has(places, offs, values)
+            for scope in np.unique(scopes[held]):
+                self._mark(int(scope), at[held & (scopes == scope)])
+            later = np.flatnonzero(~held & ~self._marks.suspects(places))
+            if len(later):
+                self._waiting.append((scopes[later], places[later], offs[later], values[later]))
+        if sum(len(places) for _, places, _, _ in self._waiting) > WAITING_MAX:
+            for _, places, _, _ in self._waiting:
+                self._marks.suspect(places)
+            self._waiting = []
+
+    def _mark(self, scope: int, at: Ints) -> None:
+        seen = self._seen.setdefault(scope, np.zeros(0, dtype=np.uint8))
+        self._seen[scope] = seen = enlarged(seen, (self._log.size,), 0)
+        if len(self._seen) * len(seen) > MARKS_MAX:
+            raise TooWideError(f"{len(self._seen):,} readers of {len(seen):,} offsets")
+        again = seen[at] > 0
+        seen[at] = 1
+        self._stamp = enlarged(self._stamp, (self._log.size,), 0)
+        number = np.arange(len(at), dtype=np.int32)
+        self._stamp[at] = number
+        again |= self._stamp[at] != number  # the same offset twice among these
+        self._marks.suspect(self._log.places_at(at[again]))
+
+    def _look_into_gaps(self) -> None:
+        for place, below, above in self._gaps:
+            for ahead in range(1, GAP_MAX + 1):
+                inside = np.flatnonzero(below + ahead < above)
+                if not len(inside):
+                    break
+                at = self._log.address(place[inside], below[inside] + ahead, make=False)
+                held = (at >= 0) & (self._log.held[at] > 0)
+                self._marks.suspect(place[inside[held]])

@@ -1,0 +1,170 @@
+"""Polls and sends in short: one row for what one command gave of one partition.
+
+    polls   rows of `poll` that carry no record: invocations, and polls that ended empty.
+    given   what one poll gave out of one partition in a row: `low` and `high`, the lowest and the
+            highest offset, `last`, the latest, `n` records, rows `idx` to `idx_last`, and when
+            the poll was invoked (`begin_idx`, `begin_ns`; null where that is not recorded).
+    placed  acknowledged records of one send, one partition and rising by one: from offset `low` on,
+            `n` of them.
+    first_sends  the first row of `send`, of type invoke and of type ok, after each `open` of a
+            client; there may be more of them, never fewer.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from kafkalab.checkers.screen.coded import INVOKE, NULL, OK, POLL, SEND, Coded, Coder, Ints, enlarged
+
+
+class Grown:
+    """Columns that grow by pieces."""
+
+    def __init__(self) -> None:
+        self._pieces: dict[str, list[npt.NDArray[Any]]] = {}
+
+    def add(self, **columns: npt.NDArray[Any]) -> None:
+        """Append one piece of each column."""
+        for name, values in columns.items():
+            self._pieces.setdefault(name, []).append(values)
+
+    def __getitem__(self, name: str) -> npt.NDArray[Any]:
+        pieces = self._pieces.get(name, [])
+        return np.concatenate(pieces) if pieces else np.empty(0, dtype=np.int64)
+
+
+class Runs:
+    """Collects all three, batch by batch."""
+
+    def __init__(self, coder: Coder) -> None:
+        self._coder = coder
+        self._polls, self._given, self._placed, self._firsts = Grown(), Grown(), Grown(), Grown()
+        self._open = coder.ops.code("open")
+        # per process the last poll that was invoked: its id, row and time
+        self._called = np.full((1, 3), NULL, dtype=np.int64)
+
+    def look(self, batch: Coded) -> None:
+        """Take what one batch holds."""
+        poll = batch.op == POLL
+        bare = np.flatnonzero(poll & ((batch.type == INVOKE) | (batch.place < 0)))
+        self._polls.add(
+            process=batch.process[bare], op_id=batch.op_id[bare], type=batch.type[bare],
+            idx=batch.idx[bare], time_ns=batch.time_ns[bare],
+        )  # fmt: skip
+        given = np.flatnonzero(poll & (batch.type != INVOKE) & (batch.place >= 0))
+        cuts = _cuts(batch, given)
+        starts = given[cuts]
+        called = self._calls(batch, bare[batch.type[bare] == INVOKE], starts)
+        if len(given):
+            off, last = batch.off[given], np.append(cuts[1:], len(given)) - 1
+            self._given.add(
+                **_which(batch, starts), low=np.minimum.reduceat(off, cuts),
+                high=np.maximum.reduceat(off, cuts), last=off[last],
+                n=np.diff(np.append(cuts, len(given))), idx_last=batch.idx[given[last]],
+                begin_idx=called[:, 1], begin_ns=called[:, 2],
+            )  # fmt: skip
+        placed = np.flatnonzero(
+            (batch.op == SEND) & (batch.type == OK) & (batch.place >= 0) & (batch.off >= 0)
+        )
+        if len(placed):
+            off = batch.off[placed]
+            cuts = _cuts(batch, placed, np.diff(off) != 1)
+            n = np.diff(np.append(cuts, len(placed)))
+            self._placed.add(**_which(batch, placed[cuts]), low=off[cuts], n=n)
+
+        for kind in (INVOKE, OK):
+            self._first_sends(batch, np.flatnonzero((batch.op == SEND) & (batch.type == kind)))
+
+    def tables(self) -> dict[str, pa.Table]:
+        """Arrow tables by relation name."""
+        return {
+            "polls": self._table(self._polls, ("type", "op_id", "idx", "time_ns")),
+            "given": self._table(self._given, (
+                "place", "op_id", "low", "high", "last", "n", "idx", "idx_last", "time_ns",
+                "begin_idx", "begin_ns")),
+            "first_sends": self._table(self._firsts, ("type", "idx", "time_ns")),
+            "placed": self._table(self._placed, ("place", "op_id", "low", "n", "idx", "time_ns")),
+        }  # fmt: skip
+
+    def _first_sends(self, batch: Coded, rows: Ints) -> None:
+        """Of each client the first in the batch, and the first after each `open` in it."""
+        if not len(rows):
+            return
+        first = np.full(len(self._coder.processes), NULL, dtype=np.int64)
+        first[batch.process[rows][::-1]] = rows[::-1]  # the last that is written stays
+        found = [first[first >= 0]]
+        opened = np.flatnonzero(batch.op == self._open)
+        if len(opened):
+            order = np.lexsort((rows, batch.process[rows]))
+            key = (batch.process[rows].astype(np.int64) << 32) + rows
+            at = np.searchsorted(key[order], (batch.process[opened].astype(np.int64) << 32) + opened)
+            next_one = rows[order[np.minimum(at, len(rows) - 1)]]
+            found.append(next_one[(at < len(rows))])
+        rows = np.concatenate(found)
+        columns = _which(batch, rows)
+        self._firsts.add(**columns, type=batch.type[rows])
+
+    def _calls(self, batch: Coded, invoked: Ints, starts: Ints) -> Ints:
+        """For each run the last poll that its client had invoked, shape (runs, 3)."""
+        self._called = enlarged(self._called, (len(self._coder.processes), 3), NULL)
+        rows = np.concatenate([invoked, starts])
+        is_call = np.arange(len(rows)) < len(invoked)
+        order = np.lexsort((rows, batch.process[rows]))
+        rows, is_call = rows[order], is_call[order]
+        process = batch.process[rows]
+        here = np.arange(len(rows))
+        first = np.maximum.accumulate(np.where(np.diff(process, prepend=NULL) != 0, here, 0))
+        last_call = np.maximum.accumulate(np.where(is_call, here, NULL))
+        known = last_call >= first
+        calls = self._called[process]
+        source = rows[last_call[known]]
+        calls[known] = np.stack(
+            [batch.op_id[source], batch.idx[source], batch.time_ns[source]], axis=1
+        )
+        self._called[process[is_call]] = calls[is_call]  # of several the last stays
+        calls[calls[:, 0] != batch.op_id[rows], 1:] = NULL  # that call was another's
+        back = np.empty(len(rows), dtype=np.int64)
+        back[order] = here
+        return calls[back[len(invoked) :]]
+
+    def _table(self, grown: Grown, columns: tuple[str, ...]) -> pa.Table:
+        coder = self._coder
+        made: dict[str, Any] = {"process": _names(grown["process"], coder.processes.names)}
+        for name in columns:
+            if name == "place":
+                place = grown["place"].astype(np.int64)
+                topics = np.array([*coder.places.topic, NULL])[place]
+                made["topic"] = _names(topics, coder.topics.names)
+                made["part"] = np.array([*coder.places.part, NULL], dtype=np.int32)[place]
+            elif name == "type":
+                made["type"] = _names(grown["type"], coder.types.names)
+            else:
+                values = grown[name].astype(np.int64, copy=False)
+                made[name] = pa.array(values, mask=values == NULL) if "begin" in name else values
+        return pa.table(made)
+
+
+def _cuts(batch: Coded, rows: Ints, more: npt.NDArray[np.bool_] | None = None) -> Ints:
+    """Where a new run of (client, command, place) begins, as positions in `rows`."""
+    if not len(rows):
+        return np.empty(0, dtype=np.int64)
+    new = np.ones(len(rows), dtype=bool)
+    new[1:] = np.diff(batch.op_id[rows]) != 0
+    new[1:] |= (np.diff(batch.process[rows]) != 0) | (np.diff(batch.place[rows]) != 0)
+    if more is not None:
+        new[1:] |= more
+    return np.flatnonzero(new)
+
+
+def _which(batch: Coded, rows: Ints) -> dict[str, npt.NDArray[Any]]:
+    names = ("process", "op_id", "place", "idx", "time_ns")
+    return {name: getattr(batch, name)[rows] for name in names}
+
+
+def _names(codes: npt.NDArray[Any], names: list[str]) -> pa.DictionaryArray:
+    codes = codes.astype(np.int32)
+    return pa.DictionaryArray.from_arrays(pa.array(codes, mask=codes < 0), pa.array(names, pa.string()))
