@@ -11,10 +11,9 @@ import json
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
-from kafkalab.checkers.screen.coded import Codes, Coder, Ints, Names, enlarged
+from kafkalab.checkers.screen.arrays import arrow
+from kafkalab.checkers.screen.coded import INVOKE, Coded, Codes, Coder, Ints, Names, enlarged
 
 MOVES = ("open", "subscribe", "unsubscribe", "assign", "seek", "assigned", "revoked", "lost")
 
@@ -24,6 +23,7 @@ class Clients:
 
     def __init__(self, coder: Coder) -> None:
         self._coder = coder
+        self._open, self._subscribe = coder.ops.code("open"), coder.ops.code("subscribe")
         self._groups: dict[int, str] = {}
         self._scopes = Names()
         self._scope_of = np.full(1, -1, dtype=np.int32)
@@ -32,21 +32,18 @@ class Clients:
         self.left_to_sql: set[int] = set()  # their sends: acks=0, or transactional
         self.unclear: set[int] = set()
 
-    def tell(self, actions: pa.RecordBatch) -> None:
-        """Look at the rows of one batch that carry no record."""
+    def tell(self, batch: Coded) -> None:
+        """Look at what clients of one batch were opened with, and whether they subscribed."""
         self._room()
-        ops = pa.array(["open", "subscribe"])
-        told = actions.filter(
-            pc.and_(pc.is_in(actions["op"].cast(pa.string()), ops), pc.equal(
-                actions["type"].cast(pa.string()), "invoke"))
-        )  # fmt: skip
-        names, what = told["process"].to_pylist(), told["op"].to_pylist()
-        for name, op, detail in zip(names, what, told["detail"].to_pylist(), strict=True):
-            process = self._coder.processes.code(name)
-            if op == "open":
-                self._opened(process, json.loads(detail or "{}").get("config") or {})
+        told = (batch.type == INVOKE) & ((batch.op == self._open) | (batch.op == self._subscribe))
+        rows = batch.rows.filter(arrow(told))
+        details = rows.column(rows.schema.get_field_index("detail")).to_pylist()
+        at = np.flatnonzero(told)
+        for process, op, detail in zip(batch.process[at], batch.op[at], details, strict=True):
+            if op == self._open:
+                self._opened(int(process), json.loads(detail or "{}").get("config") or {})
             else:
-                self._subscribed(process)
+                self._subscribed(int(process))
 
     def scopes(self, process: Codes) -> Codes:
         """The reader that each client reads for, shape (rows,)."""

@@ -17,6 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from kafkalab.checkers.screen.arrays import numbers, valid
 from kafkalab.model.history import COLUMNS
 
 Ints = npt.NDArray[np.int64]
@@ -52,7 +53,7 @@ class Names:
         """Codes of a column, shape (rows,), int32."""
         table = [NULL if name is None else self.code(name) for name in column.dictionary.to_pylist()]
         lookup = np.array([*table, NULL], dtype=np.int32)  # index −1, null, is the last
-        return lookup[column.indices.fill_null(NULL).to_numpy(zero_copy_only=False)]
+        return lookup[numbers(column.indices, NULL)]
 
 
 class Places:
@@ -134,26 +135,21 @@ class Coder:
         def column(name: str) -> Any:
             return batch.column(batch.schema.get_field_index(name))
 
-        def numbers(name: str, null: int, kind: Any) -> Any:
-            return column(name).fill_null(null).to_numpy(zero_copy_only=False).astype(kind, copy=False)
-
         place = self.places.encode(
-            self.topics.encode(column("topic")), numbers("partition", NULL, np.int32)
+            self.topics.encode(column("topic")), numbers(column("partition"), NULL)
         )
-        plain = column("problem").is_null().to_numpy(zero_copy_only=False)
-        plain &= column("detail").is_null().to_numpy(zero_copy_only=False)
-        plain &= column("value").is_valid().to_numpy(zero_copy_only=False)
+        plain = valid(column("value")) & ~valid(column("problem")) & ~valid(column("detail"))
         return Coded(
             batch,
-            numbers("index", NULL, np.int64),
-            numbers("time_ns", NULL, np.int64),
+            numbers(column("index"), NULL),
+            numbers(column("time_ns"), NULL),
             self.processes.encode(column("process")),
             self.types.encode(column("type")),
             self.ops.encode(column("op")),
-            numbers("op_id", NULL, np.int64),
+            numbers(column("op_id"), NULL),
             place,
-            numbers("offset", NULL, np.int64),
-            numbers("value", 0, np.uint64),
+            numbers(column("offset"), NULL),
+            numbers(column("value"), 0),
             self._places_meant(column("intended")),
             ~plain,
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
+from kafkalab.checkers.screen.arrays import arrow, text
 from kafkalab.checkers.screen.coded import Codes, Coder, Mask, enlarged
 
 COUNTERS = (
@@ -62,10 +63,10 @@ class Marks:
         }
         return pa.table(
             {
-                "topic": pa.array([places.name(place)[0] for place in range(size)], pa.string()),
-                "part": pa.array(places.part, pa.int32()),
-                "suspect": self._suspect[:size] > 0,
-                **counters,
+                "topic": text([places.name(place)[0] for place in range(size)]),
+                "part": arrow(np.array(places.part, dtype=np.int32)),
+                "suspect": arrow(self._suspect[:size] > 0),
+                **{name: arrow(counts) for name, counts in counters.items()},
             }
         )
 

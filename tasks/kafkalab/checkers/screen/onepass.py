@@ -26,6 +26,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from kafkalab.checkers.screen.arrays import arrow, text
 from kafkalab.checkers.screen.coded import POLL, SEND, Coded, Coder
 from kafkalab.checkers.screen.logbook import Log, TooWideError
 from kafkalab.checkers.screen.marks import Marks
@@ -86,14 +87,14 @@ class _Looks:
 
     def look(self, batch: Coded) -> None:
         plain = (batch.op == SEND) | (batch.op == POLL)
-        actions = batch.rows.filter(pa.array(~plain))
+        actions = batch.rows.filter(arrow(~plain))
         self._actions.append(_plain_text(actions))
         self._runs.look(batch)
         if self._too_wide:
             return
         moves = np.array([self._coder.ops.code(op) for op in MOVES], dtype=np.int32)
         try:
-            self._clients.tell(actions)
+            self._clients.tell(batch)
             self._sends.look(batch)
             self._reads.look(batch, np.flatnonzero(np.isin(batch.op, moves)))
         except TooWideError:
@@ -106,7 +107,7 @@ class _Looks:
         if whole or self._too_wide:
             self._marks.everything()
         actions = pa.Table.from_batches(self._actions or [_plain_text(_empty())])
-        processes = pa.table({"process": pa.array(self._coder.processes.names, pa.string())})
+        processes = pa.table({"process": text(self._coder.processes.names)})
         tables = {"actions": actions, "processes": processes, "places": self._marks.table()}
         return Screened({**tables, **self._runs.tables()}, rows)
 

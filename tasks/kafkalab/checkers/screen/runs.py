@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from kafkalab.checkers.screen.arrays import arrow, text
 from kafkalab.checkers.screen.coded import INVOKE, NULL, OK, POLL, SEND, Coded, Coder, Ints, enlarged
 
 
@@ -139,12 +140,13 @@ class Runs:
                 place = grown["place"].astype(np.int64)
                 topics = np.array([*coder.places.topic, NULL])[place]
                 made["topic"] = _names(topics, coder.topics.names)
-                made["part"] = np.array([*coder.places.part, NULL], dtype=np.int32)[place]
+                parts = np.array([*coder.places.part, NULL], dtype=np.int32)
+                made["part"] = arrow(parts[place])
             elif name == "type":
                 made["type"] = _names(grown["type"], coder.types.names)
             else:
                 values = grown[name].astype(np.int64, copy=False)
-                made[name] = pa.array(values, mask=values == NULL) if "begin" in name else values
+                made[name] = arrow(values, NULL if "begin" in name else None)
         return pa.table(made)
 
 
@@ -167,4 +169,4 @@ def _which(batch: Coded, rows: Ints) -> dict[str, npt.NDArray[Any]]:
 
 def _names(codes: npt.NDArray[Any], names: list[str]) -> pa.DictionaryArray:
     codes = codes.astype(np.int32)
-    return pa.DictionaryArray.from_arrays(pa.array(codes, mask=codes < 0), pa.array(names, pa.string()))
+    return pa.DictionaryArray.from_arrays(arrow(codes, NULL), text(names))
