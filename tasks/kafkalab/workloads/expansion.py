@@ -192,6 +192,17 @@ def _offsets(out: Columns, base: Fields, event: Event, command: Mapping[str, Any
     )
 
 
+def _txn(out: Columns, base: Fields, _event: Event, command: Mapping[str, Any]) -> None:
+    detail = {key: command[key] for key in ("action", "group_of") if command.get(key)}
+    base["detail"] = json.dumps(detail)
+    places = command.get("offsets") or ()
+    if not places:
+        out.add(1, base)
+        return
+    topics, partitions, offsets = zip(*places, strict=True)
+    out.add(len(places), base, topic=topics, partition=partitions, offset=offsets)
+
+
 _EXPANDERS: dict[str, Callable[[Columns, Fields, Event, Mapping[str, Any]], None]] = {
     "open": _open,
     "subscribe": _subscribe,
@@ -206,4 +217,5 @@ _EXPANDERS: dict[str, Callable[[Columns, Fields, Event, Mapping[str, Any]], None
     "assign": _offsets,
     "pause": _offsets,
     "resume": _offsets,
+    "txn": _txn,
 }

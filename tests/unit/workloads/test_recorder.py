@@ -71,6 +71,27 @@ def test_offsets_keep_group_and_mode():
     ]
 
 
+def test_the_steps_of_a_transaction_say_which_they_are():
+    step = {"id": 1, "op": "txn", "client": "p0"}
+    rows = recorded(
+        {"type": "invoke", "t": 1, **step},
+        {"type": "ok", "t": 2, **step},
+        {"type": "invoke", "t": 3, **step, "id": 2},
+        {"type": "fail", "t": 4, **step, "id": 2, "error": {"name": "PRODUCER_FENCED"}},
+        commands=[
+            (1, {"op": "txn", "action": "send_offsets", "group_of": "c0",
+                 "offsets": [["t", 0, 5], ["t", 1, 7]]}),
+            (2, {"op": "txn", "action": "commit"}),
+        ],
+    )  # fmt: skip
+    assert [(r.type, r.partition, r.offset) for r in rows] == [
+        ("invoke", 0, 5), ("invoke", 1, 7), ("ok", 0, 5), ("ok", 1, 7),
+        ("invoke", None, None), ("fail", None, None),
+    ]  # fmt: skip
+    assert json.loads(rows[0].detail) == {"action": "send_offsets", "group_of": "c0"}
+    assert (json.loads(rows[5].detail), rows[5].error) == ({"action": "commit"}, "PRODUCER_FENCED")
+
+
 def test_what_the_lab_does_is_there_and_the_table_is_well_formed():
     recorder = Recorder()
     listen = recorder.listener("d0")
