@@ -49,6 +49,8 @@ _CORRUPT = """
 SELECT d.value, d.topic, d.part AS "partition", d.off AS "offset", d.process AS reader,
        d.idx AS row_read, coalesce(d.problem, 'never sent') AS problem
 FROM deliveries d
+ANTI JOIN (SELECT idx FROM markers, context WHERE list_contains(claims, 'control-batch-leak')) m
+  ON m.idx = d.idx
 WHERE d.problem IS NOT NULL
    OR (NOT d.known AND NOT d.misplaced
        AND NOT EXISTS (SELECT 1 FROM actions e WHERE e.op = 'produce')
@@ -155,6 +157,7 @@ RELATIONS: dict[str, Relation] = {
 def corrupt_value(view: HistoryView, context: CheckContext) -> ClaimVerdict:
     """A delivered payload is damaged, or is one that nobody sent."""
     del context
+    view.use("markers")
     return _judge(view, "corrupt-value", _CORRUPT, "{count} deliveries hold what nobody sent")
 
 

@@ -1,10 +1,12 @@
 """Is everything that was acknowledged also read? Claims lost-write, unseen and G1a.
 
-Operations: `send` with its outcome, `poll` with what it gave out.
+Operations: `send` with its outcome, `poll` with what it gave out; of transactions (their states:
+transactions.py) how they ended, and which clients were opened with isolation read_committed.
 
 Legal: a record whose send was acknowledged (`ok`, acks not 0) is given to somebody by the end. A
 send that ended as `info`, or not at all, may or may not be there. A send that ended as `fail`
-is certainly not there: the client said so to its user.
+is certainly not there: the client said so to its user. A send in a transaction is owed once that
+was committed, or a part of it was visible to a committed reader: never if it was aborted.
 
 A record counts as *read* when its value was given out anywhere, or when its acknowledged offset
 was given out with something else in it; that second case belongs to corrupt-value,
@@ -16,13 +18,15 @@ inconsistent-offsets or wrong-topic, and only when that claim is judged too.
     unseen      acknowledged, never read, and no reader went past it: the reading ended too
                 early, or the reader stopped. Records that a stall at the end of the history
                 explains (stall.py) are counted there and not here, if `stall` is judged.
-    G1a         a record was read whose send failed for certain (Jepsen's aborted read).
+    G1a         a record was read whose send failed for certain (Jepsen's aborted read), or one of
+                an aborted transaction was given to a committed reader.
 
 A record is *not owed*, and neither lost nor unseen, where every reader of its partition started
 further on (offset_reset latest, an explicit assignment) or was told to skip it (`seek`).
 
 Not checked: whether each of several groups got each record (reading by one is reading; that is
-poll-skip); aborted transactions; records that retention or compaction removes.
+poll-skip); records that retention or compaction removes. Where a part of its transaction was
+visible a record that was passed over is torn-transaction's, if that is judged.
 
 Source: Jepsen's Kafka workload, https://github.com/jepsen-io/redpanda (lost-write, unseen, G1a).
 """
@@ -45,7 +49,7 @@ WITH read AS (
 SELECT s.* FROM sends s
 ANTI JOIN read r ON r.value = s.value
 ANTI JOIN taken t ON t.topic = s.topic AND t.part = s.part AND t.off = s.off
-WHERE s.acknowledged
+WHERE s.acknowledged OR (s.acked AND s.txn IN (SELECT txn FROM visible))
 """
 
 _LOSS = """
@@ -66,16 +70,17 @@ WITH judged AS (
     SELECT topic, part, min(position) AS position FROM stalls WHERE at_end GROUP BY ALL
 )
 SELECT u.*, r.reader,
-       CASE WHEN r.passed THEN 'lost' WHEN NOT r.owed THEN 'not owed'
+       CASE WHEN list_contains(c.claims, 'torn-transaction') AND u.value IN (SELECT value FROM torn)
+            THEN 'torn' WHEN r.passed THEN 'lost' WHEN NOT r.owed THEN 'not owed'
             WHEN s.topic IS NOT NULL AND u.off > s.position THEN 'stalled'
             ELSE 'unseen' END AS state
-FROM unread u JOIN settled r USING (value)
+FROM context c, unread u JOIN settled r USING (value)
 LEFT JOIN stalled s ON s.topic = u.topic AND s.part = u.part
 """
 
 RELATIONS: dict[str, Relation] = {
-    "unread": Relation(("sends", "deliveries"), _UNREAD),
-    "loss": Relation(("unread", "spans", "skips", "stalls"), _LOSS),
+    "unread": Relation(("sends", "deliveries", "visible"), _UNREAD),
+    "loss": Relation(("unread", "spans", "skips", "stalls", "torn"), _LOSS),
 }
 
 _LOST = """
@@ -93,7 +98,11 @@ _ABORTED = """
 SELECT d.value, d.topic, d.part AS "partition", d.off AS "offset", s.process AS sender,
        s.ack_idx AS row_failed, d.process AS reader, d.idx AS row_read
 FROM deliveries d JOIN sends s ON s.value = d.value
-WHERE s.outcome = 'fail' AND d.problem IS NULL ORDER BY d.idx
+WHERE s.outcome = 'fail' AND d.problem IS NULL
+UNION ALL
+SELECT r.value, r.topic, r.part, r.off, r.sender, t.ended_idx, r.process, r.idx
+FROM txn_reads r JOIN txns t USING (txn) JOIN sends s ON s.value = r.value
+WHERE t.state = 'aborted' AND s.outcome <> 'fail' ORDER BY row_read
 """
 
 
@@ -140,7 +149,7 @@ def aborted_read(view: HistoryView, context: CheckContext) -> ClaimVerdict:
     """A record was read whose send had failed for certain."""
     del context
     claim = "G1a"
-    view.use("sends", "deliveries")
+    view.use("sends", "deliveries", "txn_reads")
     given = view.number("SELECT count(*) FROM deliveries") + view.quiet("delivered")
     if not given:
         return unknown(claim, "nothing was delivered: there is nothing to judge")
@@ -149,7 +158,7 @@ def aborted_read(view: HistoryView, context: CheckContext) -> ClaimVerdict:
     return decided(
         claim,
         view.find(_ABORTED),
-        "{count} deliveries are of records whose send had failed for certain",
+        "{count} deliveries are of records whose send or transaction had failed for certain",
         f"none of {failed:,} failed sends was among {given:,} deliveries",
     )
 

@@ -6,7 +6,8 @@ outcome.
 
 A *stretch* is what one client was given of one partition between two of its moves. Within it
 offsets rise, and none is left out that is known to be readable: one that somebody was given, or, if
-`lost-write` is not judged, one that was acknowledged.
+`lost-write` is not judged, one that was acknowledged. What a transaction wrote is readable once it
+took effect (the relation `hidden`).
 
     int-nonmonotonic-poll  within one poll, an offset at or below the one before it.
     nonmonotonic-poll      the same between two polls of a stretch.
@@ -70,7 +71,7 @@ WITH places AS (
     WHERE acknowledged AND off IS NOT NULL AND NOT list_contains(claims, 'lost-write')
 )
 SELECT topic, part, off, row_number() OVER (PARTITION BY topic, part ORDER BY off) AS place
-FROM (SELECT DISTINCT topic, part, off FROM places)
+FROM (SELECT DISTINCT topic, part, off FROM places ANTI JOIN hidden USING (topic, part, off))
 """
 
 # Neighbours by offset, whatever the order in which they came.
@@ -115,7 +116,7 @@ FROM after_end WINDOW
 
 RELATIONS: dict[str, Relation] = {
     "stretches": Relation(("deliveries", "actions"), _STRETCHES),
-    "readable": Relation(("deliveries", "sends"), _READABLE),
+    "readable": Relation(("deliveries", "sends", "hidden"), _READABLE),
     "leaps": Relation(("stretches", "readable"), _LEAPS),
     "sent": Relation(("sends", "clients"), _SENT),
 }

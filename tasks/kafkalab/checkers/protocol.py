@@ -22,6 +22,7 @@ from types import TracebackType
 from typing import Any, NamedTuple
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 
 from kafkalab.checkers.screen.onepass import WORTH_ROWS, screen
@@ -115,6 +116,20 @@ class HistoryView:
             self._connection.execute(f"CREATE TEMP {kind} {name} AS {relation.sql}")
             self._made.add(name)
 
+    def put(self, name: str, table: pa.Table) -> None:
+        """Make the shared relation `name` of what was computed outside of SQL."""
+        self._connection.from_arrow(table).create(name)
+        self._made.add(name)
+
+    def has(self, name: str) -> bool:
+        """Whether the shared relation `name` was made already."""
+        return name in self._made
+
+    def columns(self, sql: str) -> dict[str, Any]:
+        """A result without nulls, as one numpy array a column."""
+        arrays = self._connection.execute(sql).fetchnumpy()
+        return {name: np.ma.getdata(array) for name, array in arrays.items()}
+
     def rows(self, sql: str) -> list[dict[str, Any]]:
         """All rows of a (small) result, as dictionaries."""
         result = self._connection.execute(sql)
@@ -123,8 +138,8 @@ class HistoryView:
 
     def number(self, sql: str) -> int:
         """The single number that a query returns; no row or NULL is 0."""
-        row = self._connection.execute(sql).fetchone()
-        return int(row[0] or 0) if row else 0
+        rows = self._connection.execute(sql).fetchall()
+        return int(rows[0][0] or 0) if rows else 0
 
     def quiet(self, counter: str) -> int:
         """How much the screen counted in partitions that are in order (screen/marks.py)."""

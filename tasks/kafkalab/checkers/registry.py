@@ -15,12 +15,16 @@ from kafkalab.checkers import (
     commit_tables,
     commits,
     content,
+    cycle_tables,
+    cycles,
     fairness,
     liveness,
     loss,
     order,
     stall,
     tables,
+    transaction_tables,
+    transactions,
 )
 from kafkalab.checkers.protocol import Checker, Relation
 from kafkalab.model.claim import CLAIMS
@@ -46,6 +50,17 @@ CHECKERS: Mapping[str, Checker] = MappingProxyType(
         "nonmonotonic-send": order.nonmonotonic_send,
         "int-nonmonotonic-send": order.int_nonmonotonic_send,
         "int-send-skip": order.int_send_skip,
+        # transactions
+        "precommitted-read": transactions.precommitted_read,
+        "torn-transaction": transactions.torn_transaction,
+        "zombie-write": transactions.zombie_write,
+        "control-batch-leak": transactions.control_batch_leak,
+        "G0": cycles.g0,
+        "G0-process": cycles.g0_process,
+        "G0-realtime": cycles.g0_realtime,
+        "G1c": cycles.g1c,
+        "G1c-process": cycles.g1c_process,
+        "G1c-realtime": cycles.g1c_realtime,
         # commit
         "commit-ahead": commits.commit_ahead,
         "commit-behind": commits.commit_behind,
@@ -66,6 +81,8 @@ RELATIONS: Mapping[str, Relation] = MappingProxyType(
         **stall.RELATIONS,
         **loss.RELATIONS,
         **order.RELATIONS,
+        **transaction_tables.RELATIONS,
+        **cycle_tables.RELATIONS,
         **commit_tables.RELATIONS,
         **fairness.RELATIONS,
     }

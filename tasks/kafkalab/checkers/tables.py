@@ -20,10 +20,12 @@ clients     one row a client name: `grp` the consumer group it was opened with (
             transactional, so its records keep their order. `from_start` says that it begins at
             the first record (offset_reset earliest, or no `open` was recorded at all).
 sends       one row a value. `outcome` is that of the completion, and `info` while there is none.
-            `acknowledged`: the broker promised to keep it. acks=0 promises nothing.
+            `acked`: the broker has it; acks=0 says nothing. `acknowledged`: it promised to keep it,
+            so where it was sent in a transaction, `txn`, that was committed, too.
 deliveries  one row a record that `poll` gave out. `misplaced`: it came from another topic or
             partition than its send asked for, or was acknowledged in, or its payload names; such
             a record is wrong-topic's alone and proves nothing about the place it came from.
+            `sent_ns` and `txn` are those of its send.
 conflicts   offsets at which more than one value was seen (acknowledged or delivered).
 spans       per reader and partition: `start`, the first offset that it was due to read, and
             `top`, the highest that it was given. With offset_reset latest (or unset) the first
@@ -105,15 +107,17 @@ _SENDS = """
 SELECT i.value, i.process, i.op_id, i.topic, i.part AS requested, i.idx AS invoke_idx,
        i.time_ns AS invoke_ns, coalesce(c.type, 'info') AS outcome, c.part AS part,
        CASE WHEN c.off >= 0 THEN c.off END AS off, c.idx AS ack_idx, c.time_ns AS ack_ns,
-       coalesce(c.type = 'ok' AND NOT l.promises_nothing, false) AS acknowledged
+       coalesce(c.type = 'ok' AND NOT l.promises_nothing, false) AS acked,
+       acked AND coalesce(x.state = 'committed', true) AS acknowledged, x.txn
 FROM (SELECT * FROM records WHERE op = 'send' AND type = 'invoke') i
 JOIN clients l ON l.process = i.process
 LEFT JOIN (SELECT * FROM records WHERE op = 'send' AND type <> 'invoke') c ON c.value = i.value
+LEFT JOIN txn_sends x ON x.value = i.value
 """
 
 _DELIVERIES = """
 SELECT d.idx, d.time_ns, d.process, d.op_id, l.scope, l.grp, d.topic, d.part, d.off, d.value,
-       d.problem, s.value IS NOT NULL AS known,
+       d.problem, s.value IS NOT NULL AS known, s.invoke_ns AS sent_ns, s.txn,
        coalesce(s.topic <> d.topic OR coalesce(s.part, s.requested) <> d.part, false)
            OR coalesce(s.requested <> d.part, false)
            OR coalesce(d.intended <> d.topic || '/' || d.part, false) AS misplaced
@@ -177,7 +181,7 @@ BASE: dict[str, Relation] = {
     "suspects": Relation(("places", "idle"), _SUSPECTS),
     "quiet": Relation(("suspects",), _QUIET),
     "records": Relation(("events", "suspects"), _RECORDS),
-    "sends": Relation(("records", "clients"), _SENDS),
+    "sends": Relation(("records", "clients", "txn_sends"), _SENDS),
     "deliveries": Relation(("records", "clients", "sends"), _DELIVERIES),
     "conflicts": Relation(("sends", "deliveries"), _CONFLICTS),
     "positions": Relation(("actions", "clients"), _POSITIONS),

@@ -13,7 +13,7 @@ CLAIMS = MappingProxyType(
         # log
         "lost-write": "acknowledged, later offsets of its partition were read, it never was",
         "unseen": "acknowledged, and not read by the end",
-        "G1a": "a record was read whose send had failed for certain",
+        "G1a": "a record was read whose send, or transaction, had failed for certain",
         "duplicate": "one value at several offsets",
         "delivered-twice": "one offset delivered again without an allowed reason",
         "inconsistent-offsets": "one offset, several values",
@@ -29,6 +29,17 @@ CLAIMS = MappingProxyType(
         "nonmonotonic-send": "a later send of one producer lies below an earlier one",
         "int-nonmonotonic-send": "the same within one command",
         "int-send-skip": "others' records lie within one command's: reported, and legal",
+        # transactions
+        "precommitted-read": "a record was read before its transaction was asked to commit",
+        "torn-transaction": "a part of a transaction was read, another was passed over",
+        "zombie-write": "a write was accepted after another producer had fenced its sender",
+        "control-batch-leak": "a commit or abort marker was given out as data",
+        "G0": "transactions that lie in each other: reported, and legal",
+        "G0-process": "the same with the order of each client: reported, and legal",
+        "G0-realtime": "the same with real time: reported, and legal",
+        "G1c": "transactions that read each other",
+        "G1c-process": "a client was given what it wrote later",
+        "G1c-realtime": "somebody was given what was written later",
         # commit
         "commit-ahead": "committed beyond what was delivered",
         "commit-behind": "after a clean close, not at the next offset",

@@ -14,6 +14,8 @@ it open. Partitions are `topic/partition`.
                                        the client thinks, and what was acknowledged
     c0 committed t/0=3                 admin group_offsets g t/0=3
     c0 close    c0 kill    c0 subscribe t
+    p0 txn begin                       also init, commit, abort; `-> fail PRODUCER_FENCED`
+    p0 txn send_offsets c0 t/0=3       the offsets of c0's group, as part of the transaction
 
 A file holds sections, `== NAME | OUTCOME [| context fields]`; lines before the first are shared.
 """
@@ -41,6 +43,7 @@ CONTENTS = {
     "key": {"key": "k"},
     "header": {"headers": [["a", "1"]]},
     "header2": {"headers": [["a", "2"]]},
+    "marker": {"key": "\0\0\0\1", "value": "\0\0\0\0\0\0"},
 }
 HISTORIES = Path(__file__).parents[2] / "histories"
 
@@ -159,6 +162,14 @@ class Writer:
         self._end(client, op, [w for w in end if "/" not in w], [
             {**fields, "detail": detail} for fields in answer or asked
         ])  # fmt: skip
+
+    def _txn(self, client: str, op: str, words: list[str], end: list[str]) -> None:
+        detail = json.dumps(dict(zip(("action", "group_of"), words[:2], strict=False)))
+        places = [{**_offset(word), "detail": detail} for word in words[2:]] or [{"detail": detail}]
+        for fields in places:
+            self._row(client, "invoke", op, self._ids, **fields)
+        error = end.pop() if end and end[-1].isupper() else None
+        self._end(client, op, end, [{**fields, "error": error} for fields in places])
 
     _commit = _committed = _group_offsets = _assign = _seek = _pause = _resume = _offsets
 

@@ -1,0 +1,273 @@
+"""Do operations depend on each other in a circle? G0 and G1c, each in three forms.
+
+Operations: `txn`, `send`, `poll`. A node is a transaction that was not aborted, with the polls that
+belong to it (by its own client while it ran, or by the client whose offsets it sent), or a single
+send or poll command outside of one. Dependencies:
+
+    ww       both wrote to a partition, this one lower. Judged on lowest and highest offsets.
+    wr       that one was given a record that this one wrote. Reads of a transaction count if the
+             reader was opened with isolation read_committed.
+    process  one client did this, it ended, then the client did that.
+    realtime this ended before that began, whoever did it.
+
+Kafka isolates reads, not writes: transactions append to the same partitions at the same time, so a
+circle with ww in it is legal. It is counted and reported. A read is isolated: it shows a
+transaction only after its commit was asked for, so a transaction that reads another comes after it,
+and no circle of reads can close. Nor can one that time is a part of.
+
+    G0            a circle of ww: two transactions lie in each other. Reported, and legal.
+    G0-process    the same with process order. Reported, and legal.
+    G0-realtime   the same with real time. Reported, and legal.
+    G1c           a circle of wr: transactions that read each other.
+    G1c-process   a circle of wr and process order: a client was given what it wrote later.
+    G1c-realtime  a circle of wr and real time: somebody was given what was written later.
+
+*Screen*: give each node a moment: a transaction when its commit was first asked for, a send when it
+began, a poll when it ended. Real time and process order lead to later moments only, and a read of
+what was there, too. So a circle holds at least one read that leads back: of a transaction, or a
+send, whose moment lies after the reader's. Without such a read nothing needs to be proven.
+
+*Proof*: strongly connected components (graph.py), and a short circle of each as evidence. Each
+component is counted once, by the first form that shows it. An early read is precommitted-read's,
+if that is judged, unless it lies on a circle of wr, or ended before the transaction began.
+
+Operations whose end nobody knows (`info`) have nothing after them in process order or real time.
+
+Not checked: circles with anti-dependencies (a poll that did not see what it should: loss.py and
+order.py look at each partition); ww of single sends; which of a client's polls a transaction that
+sends its offsets really used: all since they were last sent count.
+
+Source: Jepsen's Kafka workload, https://github.com/jepsen-io/redpanda, which allows the same; Adya,
+Weak Consistency, 1999 (G0, G1c).
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from kafkalab.checkers.graph import Components, Edges, components, order_edges
+from kafkalab.checkers.protocol import Findings, HistoryView, decided, unknown
+from kafkalab.model.history import CheckContext
+from kafkalab.model.verdict import ClaimVerdict, Outcome
+
+EXAMPLES = 3  # of what is legal
+ROWS_MAX = 8  # rows that an evidence names; all operations stand in its sentences
+
+Step = tuple[str, int, int, int, int]  # claim, number of the cycle, step, node, next node
+
+_ACTS = """
+SELECT a.node, a.main, a.begin_ns, a.end_ns, c.code FROM acts a
+JOIN (SELECT process, row_number() OVER (ORDER BY process) AS code FROM clients) c USING (process)
+ORDER BY a.node
+"""
+
+_COUNT = "SELECT count(DISTINCT number) FROM cycles WHERE claim = '{claim}'"
+_STEPS = """
+SELECT c.number, c.node, c.next, a.what, a.process, w.value, w.topic, w.part, w.off, w.row_read
+FROM cycles c JOIN acts a ON a.node = c.node AND a.main
+LEFT JOIN wr w ON w.writer = c.node AND w.reader = c.next
+WHERE c.claim = '{claim}' AND c.number < {kept} ORDER BY c.number, c.step
+"""
+
+_WRITERS = """
+SELECT t.txn AS node, t.process, t.begin_ns, CASE WHEN t.state = 'committed' THEN t.end_ns ELSE -1
+       END AS end_ns, c.code FROM txns t
+JOIN (SELECT process, row_number() OVER (ORDER BY process) AS code FROM clients) c USING (process)
+WHERE t.txn IN (SELECT txn FROM extents)
+"""
+
+_WW_STEP = """
+SELECT t.txn AS node, 'transaction' AS what, t.process, NULL AS value, w.topic, w.part, w.off,
+       w.later_off FROM txns t LEFT JOIN ww w ON w.writer = t.txn AND w.later = {after}
+WHERE t.txn = {node} LIMIT 1
+"""
+
+_TXN_WR = """
+SELECT DISTINCT r.txn AS writer, m.txn AS reader FROM txn_reads r
+JOIN txn_polls m ON m.process = r.process AND m.op_id = r.op_id WHERE m.txn <> r.txn
+"""
+
+_READING_TXNS = "SELECT count(DISTINCT txn) FROM txn_polls"
+_BOTH_WAYS = """
+SELECT count(*) FROM (SELECT process FROM txn_polls UNION
+    (SELECT DISTINCT process FROM deliveries INTERSECT SELECT DISTINCT process FROM sends))
+"""
+
+
+def solve(view: HistoryView) -> None:
+    """Look for circles of reads once, and leave what was found in `cycles` and `cyclic`."""
+    if view.has("cyclic_reads"):
+        return
+    view.use("backward")
+    if view.number("SELECT count(*) FROM backward"):
+        _prove(view)
+    view.use("cycles", "cyclic_reads")
+
+
+def g0(view: HistoryView, context: CheckContext) -> ClaimVerdict:
+    """Transactions that lie in each other: counted, and legal."""
+    return _written(view, context, "G0")
+
+
+def g0_process(view: HistoryView, context: CheckContext) -> ClaimVerdict:
+    """The same with the order of each client."""
+    return _written(view, context, "G0-process")
+
+
+def g0_realtime(view: HistoryView, context: CheckContext) -> ClaimVerdict:
+    """The same with real time."""
+    return _written(view, context, "G0-realtime")
+
+
+def g1c(view: HistoryView, context: CheckContext) -> ClaimVerdict:
+    """Transactions that read each other."""
+    lacking = "no transaction read anything (by polls of its own, or by send_offsets)"
+    return _read(view, context, "G1c", _READING_TXNS, lacking)
+
+
+def g1c_process(view: HistoryView, context: CheckContext) -> ClaimVerdict:
+    """A client was given what it wrote later."""
+    lacking = "no client both read and wrote"
+    return _read(view, context, "G1c-process", _BOTH_WAYS, lacking)
+
+
+def g1c_realtime(view: HistoryView, context: CheckContext) -> ClaimVerdict:
+    """Somebody was given what was written later."""
+    lacking = "nothing was delivered whose send is known"
+    count = "SELECT count(*) FROM deliveries WHERE known"
+    return _read(view, context, "G1c-realtime", count, lacking, view.quiet("delivered"))
+
+
+def _prove(view: HistoryView) -> None:
+    """The three forms, from the fewest kinds of dependencies to the most."""
+    view.use("acts")
+    wr = view.columns("SELECT writer, reader, early FROM wr")
+    acts = view.columns(_ACTS)
+    edges = Edges(wr["writer"], wr["reader"])
+    main = acts["main"]
+    node, begin, end = acts["node"][main], acts["begin_ns"][main], acts["end_ns"][main]
+    ended = end[np.searchsorted(node, edges.targets)]
+    future = (ended >= 0) & (ended < begin[np.searchsorted(node, edges.sources)])
+    ceded = wr["early"] & ~future if view.judges("precommitted-read") else np.zeros_like(future)
+    process = order_edges(acts["code"], acts["node"], acts["begin_ns"], acts["end_ns"])
+    lowest = int(min(process.sources.min(initial=0), process.targets.min(initial=0)))
+    time = order_edges(np.zeros_like(node), node, begin, end, lowest - 1)
+    forms = {"G1c": None, "G1c-process": process, "G1c-realtime": process + time}
+    taken = np.zeros_like(future)
+    steps: list[Step] = []
+    for claim, order in forms.items():
+        if not view.judges(claim):
+            continue
+        kept = ~taken if order is None else ~taken & ~ceded
+        found = components(edges.where(kept) + order if order else edges.where(kept))
+        taken[kept] |= found.within(edges.where(kept))
+        steps += _steps(claim, found, view.number("SELECT evidence_max FROM context"))
+    view.put("cycles", _step_table(steps))
+    pairs = {"writer": edges.sources[taken], "reader": edges.targets[taken]}
+    view.put("cyclic", pa.table(pairs))
+
+
+def _steps(claim: str, found: Components, kept: int) -> Iterable[Step]:
+    for number, nodes in enumerate(found.cyclic()):
+        cycle = found.cycle(nodes) if number < kept else [int(nodes[-1])]
+        around = itertools.pairwise([*cycle, cycle[0]])
+        yield from ((claim, number, i, a, b) for i, (a, b) in enumerate(around))
+
+
+def _step_table(steps: list[Step]) -> pa.Table:
+    types = (pa.string(), pa.int32(), pa.int32(), pa.int64(), pa.int64())
+    columns = zip(*steps, strict=True) if steps else ((),) * len(types)
+    arrays = [pa.array(column, kind) for column, kind in zip(columns, types, strict=True)]
+    return pa.table(arrays, names=["claim", "number", "step", "node", "next"])
+
+
+def _read(
+    view: HistoryView, context: CheckContext, claim: str, count: str, lacking: str, quiet: int = 0
+) -> ClaimVerdict:
+    view.use("deliveries", "sends", "txn_polls")
+    judged = view.number(count) + quiet
+    if not judged:
+        return unknown(claim, f"{lacking}: there is nothing to judge")
+    solve(view)
+    found = view.number(_COUNT.format(claim=claim))
+    evidence: tuple[Mapping[str, Any], ...] = ()
+    if found:
+        evidence = _evidence(view.rows(_STEPS.format(claim=claim, kept=context.evidence_max)))
+    note = _with_ww(view) if claim == "G1c" else ""
+    return decided(
+        claim,
+        Findings(found, evidence),
+        "{count} sets of operations depend on each other in a circle",
+        f"no circle of reads; {judged:,} could be on one{note}",
+    )
+
+
+def _with_ww(view: HistoryView) -> str:
+    """How many circles there are of reads and writes: legal, since writes are not isolated."""
+    view.use("ww")
+    ww, wr = view.columns("SELECT writer, later FROM ww"), view.columns(_TXN_WR)
+    circles = len(components(Edges(ww["writer"], ww["later"])).cyclic())
+    whole = Edges(ww["writer"], ww["later"]) + Edges(wr["writer"], wr["reader"])
+    more = sum(1 for _ in components(whole).cyclic())
+    return f"; {more:,} of reads and writes ({circles:,} of writes alone), which is legal"
+
+
+def _written(view: HistoryView, context: CheckContext, claim: str) -> ClaimVerdict:
+    """Circles of ww are counted, never red."""
+    view.use("ww", "clients")
+    writers = view.columns(_WRITERS)
+    if len(writers["node"]) < 2:
+        return unknown(claim, "fewer than two transactions wrote: there is nothing to judge")
+    ww = view.columns("SELECT writer, later, topic, part, off, later_off FROM ww")
+    edges = Edges(ww["writer"], ww["later"])
+    if claim != "G0":
+        group = writers["code"] if claim == "G0-process" else np.zeros_like(writers["node"])
+        edges += order_edges(group, writers["node"], writers["begin_ns"], writers["end_ns"])
+    found = components(edges)
+    circles = found.cyclic()
+    text = f"{len(circles):,} circles among {len(writers['node']):,} transactions, which is legal"
+    shown = [found.cycle(nodes) for nodes in circles[: min(EXAMPLES, context.evidence_max)]]
+    return ClaimVerdict(claim, Outcome.PASS, 0, text, tuple(_example(view, c) for c in shown))
+
+
+def _example(view: HistoryView, cycle: list[int]) -> Mapping[str, Any]:
+    """A circle with ww, told as the others are."""
+    steps = []
+    for node, after in itertools.pairwise([*cycle, cycle[0]]):
+        steps += view.rows(_WW_STEP.format(node=node, after=after))
+    return _told(steps)
+
+
+def _evidence(rows: list[dict[str, Any]]) -> tuple[Mapping[str, Any], ...]:
+    groups = itertools.groupby(rows, key=lambda row: row["number"])
+    return tuple(_told(list(steps)) for _, steps in groups)
+
+
+def _told(steps: list[dict[str, Any]]) -> Mapping[str, Any]:
+    shown = {f"row_{i}": step["node"] for i, step in enumerate(steps[:ROWS_MAX], start=1)}
+    return {"operations": len(steps), **shown, "because": _because(steps)}
+
+
+def _because(steps: list[dict[str, Any]]) -> list[str]:
+    """One sentence a step: what the next operation depends on."""
+    texts = []
+    for step, after in itertools.pairwise([*steps, steps[0]]):
+        one, other = _named(step), _named(after)
+        if step.get("later_off") is not None:
+            place = f"{step['topic']}/{step['part']}@{step['off']}"
+            texts.append(f"{one} wrote at {place}, and {other} at {step['later_off']}")
+        elif step["value"] is not None:
+            place = f"{step['topic']}/{step['part']}@{step['off']}"
+            texts.append(f"{one} wrote {step['value']}, which {other} was given from {place}")
+        else:
+            texts.append(f"{one} ended before {other} began")
+    return texts
+
+
+def _named(step: Mapping[str, Any]) -> str:
+    return f"the {step['what']} of {step['process']} at row {step['node']}"
