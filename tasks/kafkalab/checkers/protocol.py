@@ -89,6 +89,7 @@ class HistoryView:
             worth_rows = sys.maxsize
         for name, table in screen(source, worth_rows=worth_rows).tables.items():
             self._connection.register(f"seen_{name}", table)
+        self._connection.execute(_NAMES)
 
     def __enter__(self) -> HistoryView:
         return self
@@ -153,6 +154,12 @@ class HistoryView:
         kept = self.rows("SELECT * FROM found LIMIT (SELECT evidence_max FROM context)")
         return Findings(count, tuple(kept))
 
+
+# Names as enumerations: joins and windows then work on small integers.
+_NAMES = """
+CREATE TYPE client_name AS ENUM (SELECT process FROM seen_processes UNION SELECT '');
+CREATE TYPE topic_name AS ENUM (SELECT topic FROM seen_places UNION SELECT '');
+"""
 
 Checker = Callable[[HistoryView, CheckContext], ClaimVerdict]
 

@@ -39,15 +39,22 @@ from __future__ import annotations
 from kafkalab.checkers.protocol import Relation
 
 _EVENTS = """
-SELECT "index" AS idx, time_ns, process, type, op, op_id, topic, "partition" AS part,
-       "offset" AS off, value, intended, problem, error, generation, detail
+SELECT "index" AS idx, time_ns, process::client_name AS process, type, op, op_id,
+       topic::topic_name AS topic, "partition" AS part, "offset" AS off, value, intended, problem,
+       error, generation, detail
 FROM history
 """
 
 _ACTIONS = """
-SELECT "index" AS idx, time_ns, process, type, op, op_id, topic, "partition" AS part,
-       "offset" AS off, value, intended, problem, error, generation, detail
+SELECT "index" AS idx, time_ns, process::client_name AS process, type, op, op_id,
+       topic::topic_name AS topic, "partition" AS part, "offset" AS off, value, intended, problem,
+       error, generation, detail
 FROM seen_actions
+"""
+
+_OF_CLIENT = "SELECT * REPLACE (process::client_name AS process) FROM seen_{}"
+_OF_PLACE = """
+SELECT * REPLACE (process::client_name AS process, topic::topic_name AS topic) FROM seen_{}
 """
 
 _SUSPECTS = """
@@ -90,7 +97,7 @@ WITH opened AS (
 ), seen AS (
     SELECT process, process IN (SELECT process FROM actions WHERE op = 'subscribe') AS subscribed,
            process IN (SELECT process FROM polls UNION SELECT process FROM given) AS polls
-    FROM seen_processes
+    FROM (SELECT process::client_name AS process FROM seen_processes)
 )
 SELECT process, coalesce(grp, '') AS grp, subscribed, polls, coalesce(opened, false) AS opened,
        role, coalesce(auto_commit, false) AS auto_commit,
@@ -172,11 +179,11 @@ WHERE p.off IS NOT NULL AND p.off > coalesce(d.off, -1) + 1
 BASE: dict[str, Relation] = {
     "events": Relation((), _EVENTS),
     "actions": Relation((), _ACTIONS),
-    "places": Relation((), "SELECT * FROM seen_places"),
-    "polls": Relation((), "SELECT * FROM seen_polls"),
-    "given": Relation((), "SELECT * FROM seen_given"),
-    "placed": Relation((), "SELECT * FROM seen_placed"),
-    "first_sends": Relation((), "SELECT * FROM seen_first_sends"),
+    "places": Relation((), "SELECT * REPLACE (topic::topic_name AS topic) FROM seen_places"),
+    "polls": Relation((), _OF_CLIENT.format("polls")),
+    "given": Relation((), _OF_PLACE.format("given")),
+    "placed": Relation((), _OF_PLACE.format("placed")),
+    "first_sends": Relation((), _OF_CLIENT.format("first_sends")),
     "clients": Relation(("actions", "polls", "given"), _CLIENTS),
     "suspects": Relation(("places", "idle"), _SUSPECTS),
     "quiet": Relation(("suspects",), _QUIET),

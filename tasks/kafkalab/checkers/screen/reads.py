@@ -1,12 +1,14 @@
 """The screen's look at what was given out: all of the log, in its order, once a reader?
 
-A partition stays quiet while: each record given out is plain, and the log (as acknowledged) holds
-just that value at that offset, now or by the end; what one client is given between two of its moves
+A partition stays quiet while: each record given out is plain, was sent before, and the log (as
+acknowledged) holds just that value at that offset, now or by the end; what one client is given between two of its moves
 goes up without leaving out an offset that is in the log; no reader is given an offset twice; and
 by the end each acknowledged record was given to somebody.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +23,16 @@ MARKS_MAX = 1 << 30  # bytes of marks of all readers together
 GAP_MAX = 64  # offsets that a gap may leave out; control records take one or two
 
 
+class _Given(NamedTuple):
+    """Records given out, shape (rows,) each."""
+
+    scope: Codes
+    place: Codes
+    off: Ints
+    value: npt.NDArray[np.uint64]
+    time_ns: Ints
+
+
 class Reads:
     """Looks at polled records, batch by batch."""
 
@@ -30,7 +42,7 @@ class Reads:
         self._seen: dict[int, npt.NDArray[np.uint8]] = {}  # scope → marks by address
         self._stamp = np.zeros(0, dtype=np.int32)
         self._touched = np.zeros((1, 1), dtype=np.uint8)
-        self._waiting: list[tuple[Codes, Codes, Ints, npt.NDArray[np.uint64]]] = []
+        self._waiting: list[_Given] = []
         self._gaps: list[tuple[Codes, Ints, Ints]] = []  # place, offset below, offset above
 
     def look(self, batch: Coded, moves: Ints) -> None:
@@ -45,14 +57,15 @@ class Reads:
         self._in_order(batch, given, moves)
         given = given[~self._marks.suspects(batch.place[given])]
         scope = self._clients.scopes(batch.process[given])
-        self._waiting.append((scope, batch.place[given], batch.off[given], batch.value[given]))
+        where = (scope, batch.place[given], batch.off[given])
+        self._waiting.append(_Given(*where, batch.value[given], batch.time_ns[given]))
         self._settle()
 
     def finish(self) -> None:
         """What never was acknowledged, was never given out, or was left out."""
         self._settle()
-        for _, place, _, _ in self._waiting:
-            self._marks.suspect(place)
+        for given in self._waiting:
+            self._marks.suspect(given.place)
         unread = self._log.held[: self._log.size] > 0
         for seen in self._seen.values():
             unread[: len(seen)] &= seen[: len(unread)] == 0
@@ -93,16 +106,19 @@ class Reads:
     def _settle(self) -> None:
         """Mark what the log holds as read; what it does not hold yet waits."""
         waiting, self._waiting = self._waiting, []
-        for scopes, places, offs, values in waiting:
-            at, held = self._log.has(places, offs, values)
-            for scope in np.unique(scopes[held]):
-                self._mark(int(scope), at[held & (scopes == scope)])
-            later = np.flatnonzero(~held & ~self._marks.suspects(places))
+        for given in waiting:
+            at, held = self._log.has(given.place, given.off, given.value)
+            early = held.copy()
+            early[held] = given.time_ns[held] < self._log.called_ns[at[held]]
+            self._marks.suspect(given.place[early])
+            for scope in np.unique(given.scope[held]):
+                self._mark(int(scope), at[held & (given.scope == scope)])
+            later = np.flatnonzero(~held & ~self._marks.suspects(given.place))
             if len(later):
-                self._waiting.append((scopes[later], places[later], offs[later], values[later]))
-        if sum(len(places) for _, places, _, _ in self._waiting) > WAITING_MAX:
-            for _, places, _, _ in self._waiting:
-                self._marks.suspect(places)
+                self._waiting.append(_Given(*(column[later] for column in given)))
+        if sum(len(given.place) for given in self._waiting) > WAITING_MAX:
+            for given in self._waiting:
+                self._marks.suspect(given.place)
             self._waiting = []
 
     def _mark(self, scope: int, at: Ints) -> None:

@@ -26,7 +26,7 @@ class Sends:
 
     def __init__(self, coder: Coder, clients: Clients, log: Log, marks: Marks) -> None:
         self._coder, self._clients, self._log, self._marks = coder, clients, log, marks
-        self._open: dict[int, npt.NDArray[np.uint64]] = {}  # process → [value, place, index], rows
+        self._open: dict[int, npt.NDArray[np.uint64]] = {}  # process → [value, place, index, time]
         self._disordered: set[int] = set()
         self._sequence = Sequence()
         self._first_ack = np.full((1, 1), _NEVER, dtype=np.int64)
@@ -53,7 +53,7 @@ class Sends:
             if process not in self._disordered:
                 new = np.stack([
                     batch.value[mine], batch.place[mine].astype(np.uint64),
-                    batch.idx[mine].astype(np.uint64),
+                    batch.idx[mine].astype(np.uint64), batch.time_ns[mine].astype(np.uint64),
                 ])  # fmt: skip
                 old = self._open.get(process)
                 self._open[process] = new if old is None else np.concatenate([old, new], axis=1)
@@ -61,6 +61,7 @@ class Sends:
     def _complete(self, batch: Coded, rows: Ints) -> None:
         asked = np.full(len(batch.idx), NULL, dtype=np.int32)
         called = np.full(len(batch.idx), _NEVER, dtype=np.int64)
+        called_ns = np.zeros(len(batch.idx), dtype=np.int64)
         for process, mine in by_process(batch.process, rows):
             open_sends = self._open.get(process)
             if process in self._disordered or open_sends is None:
@@ -70,13 +71,15 @@ class Sends:
             if head.shape[1] < len(mine) or (head[0] != batch.value[mine]).any():
                 self._disordered.add(process)
                 continue
-            asked[mine], called[mine] = head[1], head[2]
+            asked[mine], called[mine], called_ns[mine] = head[1], head[2], head[3]
         ok = rows[batch.type[rows] == OK]
         self._marks.count("failed", batch.place[rows[batch.type[rows] == FAIL]])
         if len(ok):
-            self._acknowledge(batch, ok, asked[ok], called[ok])
+            self._acknowledge(batch, ok, asked[ok], called[ok], called_ns[ok])
 
-    def _acknowledge(self, batch: Coded, rows: Ints, asked: Codes, called: Ints) -> None:
+    def _acknowledge(
+        self, batch: Coded, rows: Ints, asked: Codes, called: Ints, called_ns: Ints
+    ) -> None:
         place, off = batch.place[rows], batch.off[rows]
         elsewhere = (asked >= 0) & (asked != place) & ~self._chosen(asked, place)
         bad = elsewhere | (off < 0)
@@ -84,9 +87,10 @@ class Sends:
         self._marks.suspect(asked[bad & (asked >= 0)])
         good = np.flatnonzero((off >= 0) & (place >= 0))
         place, off, rows, called = place[good], off[good], rows[good], called[good]
+        called_ns = called_ns[good]
         if not len(rows):
             return
-        self._marks.suspect(place[self._log.put(place, off, batch.value[rows])])
+        self._marks.suspect(place[self._log.put(place, off, batch.value[rows], called_ns)])
         self._marks.count("acknowledged", place)
         self._in_order(batch, rows, place, off, called)
 
