@@ -132,22 +132,21 @@ WHERE sent <> given AND (replace(sent, 'null', '""') = replace(given, 'null', '"
 ORDER BY row_read
 """
 
-# What a record without content in the history holds, in the form that the recorder writes.
-_PLAIN = '{"content": {"headers": [], "key": null, "value": "payload"}}'
-
-# Records that are not plain, on either side.
+# Records that are not plain, on either side; what is plain is written as the recorder would.
 _CONTENTS = """
-WITH sent AS (
+WITH plain AS (
+    SELECT '{"content": {"headers": [], "key": null, "value": "payload"}}' AS content
+), sent AS (
     SELECT value, detail FROM records WHERE op = 'send' AND type = 'invoke' AND detail IS NOT NULL
 ), given AS (
     SELECT idx, detail FROM records WHERE op = 'poll' AND detail IS NOT NULL
 )
 SELECT d.value, d.topic, d.part, d.off, s.process AS sender, d.process AS reader, d.idx,
-       coalesce(a.detail, '{plain}') AS sent, coalesce(b.detail, '{plain}') AS given
-FROM deliveries d JOIN sends s USING (value)
+       coalesce(a.detail, p.content) AS sent, coalesce(b.detail, p.content) AS given
+FROM plain p, deliveries d JOIN sends s USING (value)
 LEFT JOIN sent a USING (value) LEFT JOIN given b ON b.idx = d.idx
 WHERE d.problem IS NULL AND NOT d.misplaced AND (a.detail IS NOT NULL OR b.detail IS NOT NULL)
-""".format(plain=_PLAIN)
+"""
 
 RELATIONS: dict[str, Relation] = {
     "contents": Relation(("deliveries", "sends", "records"), _CONTENTS),

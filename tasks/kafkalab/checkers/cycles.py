@@ -75,7 +75,7 @@ WHERE c.claim = '{claim}' AND c.number < {kept} ORDER BY c.number, c.step
 """
 
 _WRITERS = """
-SELECT t.txn AS node, t.process, t.begin_ns, CASE WHEN t.state = 'committed' THEN t.end_ns ELSE -1
+SELECT t.txn AS node, t.begin_ns, CASE WHEN t.state = 'committed' THEN t.end_ns ELSE -1
        END AS end_ns, c.code FROM txns t
 JOIN (SELECT process, row_number() OVER (ORDER BY process) AS code FROM clients) c USING (process)
 WHERE t.txn IN (SELECT txn FROM extents)
@@ -223,7 +223,7 @@ def _written(view: HistoryView, context: CheckContext, claim: str) -> ClaimVerdi
     writers = view.columns(_WRITERS)
     if len(writers["node"]) < 2:
         return unknown(claim, "fewer than two transactions wrote: there is nothing to judge")
-    ww = view.columns("SELECT writer, later, topic, part, off, later_off FROM ww")
+    ww = view.columns("SELECT writer, later FROM ww")
     edges = Edges(ww["writer"], ww["later"])
     if claim != "G0":
         group = writers["code"] if claim == "G0-process" else np.zeros_like(writers["node"])

@@ -13,6 +13,7 @@ to a claim that nobody looks at.
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 import tempfile
 from collections.abc import Callable, Collection, Mapping
@@ -22,9 +23,9 @@ from types import TracebackType
 from typing import Any, NamedTuple
 
 import duckdb
-import numpy as np
 import pyarrow as pa
 
+from kafkalab.checkers.screen.arrays import plain
 from kafkalab.checkers.screen.onepass import WORTH_ROWS, screen
 from kafkalab.model.history import CheckContext
 from kafkalab.model.verdict import ClaimVerdict, Outcome
@@ -80,11 +81,16 @@ class HistoryView:
             "temp_directory": tempfile.gettempdir(),
         }
         self._connection = duckdb.connect(":memory:", config=settings)
+        self._connection.execute("SET enable_progress_bar = false")
         if isinstance(source, Path):
             self._connection.read_parquet(str(source)).create_view("history")
         else:
             self._connection.register("history", source)
-        self._connection.register("context", _context_table(context, self._claims))
+        row = _context_row(context, self._claims)
+        columns = ", ".join(
+            f"${name}::{_SQL_TYPES[type(value)]} AS {name}" for name, value in row.items()
+        )
+        self._connection.execute(f"CREATE TEMP TABLE context AS SELECT {columns}", row)
         if context.fairness_ratio_min > 0:  # shares are compared between all partitions
             worth_rows = sys.maxsize
         for name, table in screen(source, worth_rows=worth_rows).tables.items():
@@ -127,9 +133,9 @@ class HistoryView:
         return name in self._made
 
     def columns(self, sql: str) -> dict[str, Any]:
-        """A result without nulls, as one numpy array a column."""
-        arrays = self._connection.execute(sql).fetchnumpy()
-        return {name: np.ma.getdata(array) for name, array in arrays.items()}
+        """Numbers or booleans without nulls, as one numpy array a column."""
+        table = self._connection.sql(sql).to_arrow_table()
+        return {name: plain(table.column(name)) for name in table.column_names}
 
     def rows(self, sql: str) -> list[dict[str, Any]]:
         """All rows of a (small) result, as dictionaries."""
@@ -145,7 +151,7 @@ class HistoryView:
     def quiet(self, counter: str) -> int:
         """How much the screen counted in partitions that are in order (screen/marks.py)."""
         self.use("quiet")
-        return self.number(f'SELECT "{counter}" FROM quiet')
+        return int(self.rows("SELECT * FROM quiet")[0][counter])
 
     def find(self, sql: str) -> Findings:
         """Run a query whose rows are anomalies; keep their number and the first of them."""
@@ -154,6 +160,8 @@ class HistoryView:
         kept = self.rows("SELECT * FROM found LIMIT (SELECT evidence_max FROM context)")
         return Findings(count, tuple(kept))
 
+
+_SQL_TYPES = {bool: "BOOLEAN", int: "BIGINT", float: "DOUBLE", list: "VARCHAR[]"}
 
 # Names as enumerations: joins and windows then work on small integers.
 _NAMES = """
@@ -210,19 +218,7 @@ def unknown(claim: str, why: str, evidence: tuple[Mapping[str, Any], ...] = ()) 
     return ClaimVerdict(claim, Outcome.UNKNOWN, 0, why, evidence)
 
 
-def _context_table(context: CheckContext, claims: frozenset[str]) -> pa.Table:
-    return pa.table(
-        {
-            "finished_ns": pa.array([context.finished_ns], pa.int64()),
-            "stall_ns": pa.array([context.stall_ns], pa.int64()),
-            "close_ns": pa.array([context.close_ns], pa.int64()),
-            "startup_ns": pa.array([context.startup_ns], pa.int64()),
-            "redelivery_allowed": pa.array([context.redelivery_allowed], pa.bool_()),
-            "evidence_max": pa.array([context.evidence_max], pa.int64()),
-            "fairness_ratio_min": pa.array([context.fairness_ratio_min], pa.float64()),
-            "measured_partitions": pa.array(
-                [list(context.measured_partitions)], pa.list_(pa.string())
-            ),
-            "claims": pa.array([sorted(claims)], pa.list_(pa.string())),
-        }
-    )
+def _context_row(context: CheckContext, claims: frozenset[str]) -> dict[str, object]:
+    row = dataclasses.asdict(context)
+    lists = {name: list(value) for name, value in row.items() if isinstance(value, tuple)}
+    return {**row, **lists, "claims": sorted(claims)}

@@ -121,12 +121,18 @@ WHERE NOT EXISTS (SELECT 1 FROM actions e JOIN clients l USING (process)
                     AND e.topic = p.topic AND e.part = p.part)
 """
 
-# stretches longer than the bound without any delivery to the reader
+# Stretches longer than the bound without any delivery to the reader. Of each eighth of the bound
+# the first and the last delivery tell.
 _GAPS = """
-WITH progress AS (
-    SELECT DISTINCT process AS reader, time_ns FROM given
+WITH times AS (
+    SELECT g.process, min(g.time_ns) AS first_ns, max(g.time_ns) AS last_ns
+    FROM given g, context c GROUP BY g.process, g.time_ns // greatest(c.stall_ns // 8, 1)
+), given_ns AS (
+    SELECT process, first_ns AS time_ns FROM times UNION SELECT process, last_ns FROM times
+), progress AS (
+    SELECT process AS reader, time_ns FROM given_ns
     UNION ALL
-    SELECT DISTINCT scope, time_ns FROM given JOIN clients USING (process) WHERE subscribed
+    SELECT scope, time_ns FROM given_ns JOIN clients USING (process) WHERE subscribed
     UNION ALL SELECT process, begin_ns FROM lives UNION ALL SELECT process, end_ns FROM lives
     UNION ALL SELECT scope, min(begin_ns) FROM lives WHERE subscribed GROUP BY scope
     UNION ALL SELECT scope, max(end_ns) FROM lives WHERE subscribed GROUP BY scope
@@ -183,20 +189,23 @@ HAVING p.to_ns - greatest(p.from_ns, min(s.ack_ns)) > c.stall_ns
 
 # time in which a poll was in flight, or the next followed within a second
 _POLLING = """
-WITH polls AS (
+WITH waiting AS (
+    SELECT DISTINCT v.process
+    FROM waits w JOIN lives v ON v.process = w.reader OR v.scope = w.reader
+), asked AS (
     SELECT i.process, i.time_ns AS from_ns, c.time_ns AS done_ns,
            lead(i.time_ns) OVER (PARTITION BY i.process ORDER BY i.idx) AS next_ns
-    FROM (SELECT * FROM polls WHERE type = 'invoke') i
+    FROM (SELECT * FROM polls SEMI JOIN waiting USING (process) WHERE type = 'invoke') i
     ASOF LEFT JOIN (SELECT process, op_id, min(idx) AS idx, min(time_ns) AS time_ns FROM (
                         SELECT process, op_id, idx, time_ns FROM polls WHERE type <> 'invoke'
                         UNION ALL SELECT process, op_id, idx, time_ns FROM given
-                    ) GROUP BY ALL) c
+                    ) SEMI JOIN waiting USING (process) GROUP BY ALL) c
       ON c.process = i.process AND c.op_id = i.op_id AND i.idx <= c.idx
 )
 SELECT process, from_ns,
        least(coalesce(greatest(done_ns, least(next_ns, done_ns + 1000000000)), done_ns, next_ns,
                       finished_ns), finished_ns) AS to_ns
-FROM polls, context
+FROM asked, context
 """
 
 _STALLS = """
@@ -230,7 +239,7 @@ RELATIONS: dict[str, Relation] = {
     "gaps": Relation(("lives", "given"), _GAPS),
     "idle": Relation(("duties", "group_duties", "gaps"), _IDLE),
     "waits": Relation(("idle", "spans", "skips"), _WAITS),
-    "polling": Relation(("polls", "given"), _POLLING),
+    "polling": Relation(("polls", "given", "waits", "lives"), _POLLING),
     "stalls": Relation(("waits", "polling", "lives"), _STALLS),
 }
 

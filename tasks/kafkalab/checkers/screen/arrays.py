@@ -33,6 +33,20 @@ def numbers(column: pa.Array, null: int) -> npt.NDArray[Any]:
     return values if column.null_count == 0 else np.where(valid(column), values, dtype.type(null))
 
 
+def plain(column: pa.ChunkedArray) -> npt.NDArray[Any]:
+    """A result's column of integers or booleans without nulls, shape (rows,)."""
+    parts = [_bits(part) if pa.types.is_boolean(part.type) else numbers(part, 0)
+             for part in column.chunks]  # fmt: skip
+    dtype = bool if pa.types.is_boolean(column.type) else np.dtype(str(column.type))
+    return np.concatenate(parts) if parts else np.empty(0, dtype=dtype)
+
+
+def _bits(column: pa.Array) -> npt.NDArray[np.bool_]:
+    end = column.offset + len(column)
+    data = np.frombuffer(column.buffers()[1], np.uint8)
+    return np.unpackbits(data, count=end, bitorder="little")[column.offset :].astype(bool)
+
+
 def text(words: Sequence[str]) -> pa.Array:
     """Words as an Arrow column of strings."""
     encoded = [word.encode() for word in words]

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from kafkalab.checkers.screen.arrays import arrow
-from kafkalab.checkers.screen.coded import INVOKE, Coded, Codes, Coder, Ints, Names, enlarged
+from kafkalab.checkers.screen.coded import INVOKE, Coded, Coder, Codes, Ints, Names, enlarged
 
 MOVES = ("open", "subscribe", "unsubscribe", "assign", "seek", "assigned", "revoked", "lost")
 
@@ -56,8 +56,10 @@ class Clients:
         """How often all positions of a client had moved, shape (rows,).
 
         Args:
-            process, at: clients and positions in the batch, shape (rows,).
-            moved, moved_at: the same of the moves, in order, shape (moves,).
+            process: clients, shape (rows,).
+            at: positions in the batch, shape (rows,).
+            moved: the clients that moved, shape (moves,).
+            moved_at: where, in order, shape (moves,).
         """
         self._room()
         epochs = self._epochs[process]

@@ -51,9 +51,12 @@ class Names:
 
     def encode(self, column: pa.DictionaryArray) -> Codes:
         """Codes of a column, shape (rows,), int32."""
-        table = [NULL if name is None else self.code(name) for name in column.dictionary.to_pylist()]
+        table = [
+            NULL if name is None else self.code(name) for name in column.dictionary.to_pylist()
+        ]
         lookup = np.array([*table, NULL], dtype=np.int32)  # index −1, null, is the last
-        return lookup[numbers(column.indices, NULL)]
+        codes: Codes = lookup[numbers(column.indices, NULL)]
+        return codes
 
 
 class Places:

@@ -57,16 +57,15 @@ class Log:
             found = self._table[place, page]
         return np.where(found < 0, NULL, (found.astype(np.int64) << PAGE_BITS) + (off & 1023))
 
-    def put(
-        self, place: Codes, off: Ints, value: npt.NDArray[np.uint64], called_ns: Ints
-    ) -> Mask:
+    def put(self, place: Codes, off: Ints, value: npt.NDArray[np.uint64], called_ns: Ints) -> Mask:
         """Note acknowledged records; True where something else was, or is now, in that place."""
         at = self.address(place, off, make=True)
         taken = self.held[at] > 0
         self.values[at] = value
         self.held[at] = 1
         self.called_ns[at] = called_ns
-        return taken | (self.values[at] != value)
+        clash: Mask = taken | (self.values[at] != value)
+        return clash
 
     def has(self, place: Codes, off: Ints, value: npt.NDArray[np.uint64]) -> tuple[Ints, Mask]:
         """The addresses of records, and True where the log holds exactly that value there."""
@@ -77,7 +76,8 @@ class Log:
 
     def places_at(self, at: Ints) -> Codes:
         """The places of addresses, shape (rows,)."""
-        return np.array(self.place_of, dtype=np.int32)[at >> PAGE_BITS]
+        places: Codes = np.array(self.place_of, dtype=np.int32)[at >> PAGE_BITS]
+        return places
 
     def _make(self, place: Codes, page: Ints, missing: Mask) -> None:
         width = self._table.shape[1]
@@ -111,7 +111,8 @@ class Sequence:
         """Compare each number with the one before it of the same pair.
 
         Args:
-            process, place: codes, shape (rows,).
+            process: codes of clients, shape (rows,).
+            place: codes of places, shape (rows,).
             off: numbers, shape (rows,); after NOTHING the next has none before it.
             epoch: whatever two neighbours may have in common, shape (rows,).
         """

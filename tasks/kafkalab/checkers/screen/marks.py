@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from kafkalab.checkers.screen.arrays import arrow, text
-from kafkalab.checkers.screen.coded import Codes, Coder, Mask, enlarged
+from kafkalab.checkers.screen.coded import Coder, Codes, Mask, enlarged
 
 COUNTERS = (
     "acknowledged",

@@ -27,12 +27,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from kafkalab.checkers.screen.arrays import arrow, text
+from kafkalab.checkers.screen.clients import MOVES, Clients
 from kafkalab.checkers.screen.coded import POLL, SEND, Coded, Coder
 from kafkalab.checkers.screen.logbook import Log, TooWideError
 from kafkalab.checkers.screen.marks import Marks
-from kafkalab.checkers.screen.runs import Runs
-from kafkalab.checkers.screen.clients import MOVES, Clients
 from kafkalab.checkers.screen.reads import Reads
+from kafkalab.checkers.screen.runs import Runs
 from kafkalab.checkers.screen.sends import Sends
 from kafkalab.model.history import COLUMNS
 
@@ -43,9 +43,9 @@ WORTH_ROWS = 100_000  # with fewer, SQL on all of it is as fast
 class Screened:
     """What one pass found.
 
-    tables: Arrow tables `actions`, `processes` (every client's name), `places` (topic, part, suspect,
-        and the counters of marks.py) and those of runs.py. A place with part −1 is that of
-        records whose client was to choose.
+    tables: Arrow tables `actions`, `processes` (every client's name), `places` (topic, part,
+        suspect, and the counters of marks.py) and those of runs.py. A place with part −1 is that
+        of records whose client was to choose.
     rows: how many rows there are.
     """
 

@@ -1,9 +1,9 @@
 """The screen's look at what was given out: all of the log, in its order, once a reader?
 
 A partition stays quiet while: each record given out is plain, was sent before, and the log (as
-acknowledged) holds just that value at that offset, now or by the end; what one client is given between two of its moves
-goes up without leaving out an offset that is in the log; no reader is given an offset twice; and
-by the end each acknowledged record was given to somebody.
+acknowledged) holds just that value at that offset, now or by the end; what one client is given
+between two of its moves goes up without leaving out an offset that is in the log; no reader is
+given an offset twice; and by the end each acknowledged record was given to somebody.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from kafkalab.checkers.screen.clients import Clients
 from kafkalab.checkers.screen.coded import INVOKE, NULL, POLL, Coded, Codes, Ints, enlarged
 from kafkalab.checkers.screen.logbook import NOTHING, Log, Sequence, Steps, TooWideError
 from kafkalab.checkers.screen.marks import Marks
-from kafkalab.checkers.screen.clients import Clients
 
 WAITING_MAX = 4_000_000  # records given out before they are acknowledged
 MARKS_MAX = 1 << 30  # bytes of marks of all readers together
@@ -31,6 +31,11 @@ class _Given(NamedTuple):
     off: Ints
     value: npt.NDArray[np.uint64]
     time_ns: Ints
+
+    def at(self, rows: Ints) -> _Given:
+        """These of them."""
+        where = (self.scope[rows], self.place[rows], self.off[rows])
+        return _Given(*where, self.value[rows], self.time_ns[rows])
 
 
 class Reads:
@@ -115,7 +120,7 @@ class Reads:
                 self._mark(int(scope), at[held & (given.scope == scope)])
             later = np.flatnonzero(~held & ~self._marks.suspects(given.place))
             if len(later):
-                self._waiting.append(_Given(*(column[later] for column in given)))
+                self._waiting.append(given.at(later))
         if sum(len(given.place) for given in self._waiting) > WAITING_MAX:
             for given in self._waiting:
                 self._marks.suspect(given.place)

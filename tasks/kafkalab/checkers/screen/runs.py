@@ -1,13 +1,13 @@
 """Polls and sends in short: one row for what one command gave of one partition.
 
-    polls   rows of `poll` that carry no record: invocations, and polls that ended empty.
-    given   what one poll gave out of one partition in a row: `low` and `high`, the lowest and the
-            highest offset, `last`, the latest, `n` records, rows `idx` to `idx_last`, and when
-            the poll was invoked (`begin_idx`, `begin_ns`; null where that is not recorded).
-    placed  acknowledged records of one send, one partition and rising by one: from offset `low` on,
-            `n` of them.
-    first_sends  the first row of `send`, of type invoke and of type ok, after each `open` of a
-            client; there may be more of them, never fewer.
+polls   rows of `poll` that carry no record: invocations, and polls that ended empty.
+given   what one poll gave out of one partition in a row: `low` and `high`, the lowest and the
+        highest offset, `last`, the latest, `n` records, rows `idx` to `idx_last`, and when the
+        poll was invoked (`begin_idx`, `begin_ns`; null where that is not recorded).
+placed  acknowledged records of one send, one partition and rising by one: from offset `low` on,
+        `n` of them.
+first_sends  the first row of `send`, of type invoke and of type ok, after each `open` of a client;
+        there may be more of them, never fewer.
 """
 
 from __future__ import annotations
@@ -19,7 +19,18 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from kafkalab.checkers.screen.arrays import arrow, text
-from kafkalab.checkers.screen.coded import INVOKE, NULL, OK, POLL, SEND, Coded, Coder, Ints, enlarged
+from kafkalab.checkers.screen.coded import (
+    INVOKE,
+    NULL,
+    OK,
+    POLL,
+    SEND,
+    Coded,
+    Coder,
+    Codes,
+    Ints,
+    enlarged,
+)
 
 
 class Grown:
@@ -102,7 +113,9 @@ class Runs:
         if len(opened):
             order = np.lexsort((rows, batch.process[rows]))
             key = (batch.process[rows].astype(np.int64) << 32) + rows
-            at = np.searchsorted(key[order], (batch.process[opened].astype(np.int64) << 32) + opened)
+            at = np.searchsorted(
+                key[order], (batch.process[opened].astype(np.int64) << 32) + opened
+            )
             next_one = rows[order[np.minimum(at, len(rows) - 1)]]
             found.append(next_one[(at < len(rows))])
         rows = np.concatenate(found)
@@ -114,7 +127,8 @@ class Runs:
         self._called = enlarged(self._called, (len(self._coder.processes), 3), NULL)
         rows = np.concatenate([invoked, starts])
         is_call = np.arange(len(rows)) < len(invoked)
-        order = np.lexsort((rows, batch.process[rows]))
+        order = np.argsort(rows, kind="stable")
+        order = order[np.argsort(_small(batch.process[rows[order]]), kind="stable")]
         rows, is_call = rows[order], is_call[order]
         process = batch.process[rows]
         here = np.arange(len(rows))
@@ -130,7 +144,8 @@ class Runs:
         calls[calls[:, 0] != batch.op_id[rows], 1:] = NULL  # that call was another's
         back = np.empty(len(rows), dtype=np.int64)
         back[order] = here
-        return calls[back[len(invoked) :]]
+        of_starts: Ints = calls[back[len(invoked) :]]
+        return of_starts
 
     def _table(self, grown: Grown, columns: tuple[str, ...]) -> pa.Table:
         coder = self._coder
@@ -160,6 +175,11 @@ def _cuts(batch: Coded, rows: Ints, more: npt.NDArray[np.bool_] | None = None) -
     if more is not None:
         new[1:] |= more
     return np.flatnonzero(new)
+
+
+def _small(process: Codes) -> npt.NDArray[Any]:
+    """Codes in 16 bits where they fit: a stable sort of them is linear."""
+    return process.astype(np.uint16) if process.max(initial=0) < 1 << 16 else process
 
 
 def _which(batch: Coded, rows: Ints) -> dict[str, npt.NDArray[Any]]:

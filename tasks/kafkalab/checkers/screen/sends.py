@@ -13,10 +13,22 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from kafkalab.checkers.screen.coded import FAIL, INVOKE, NULL, OK, SEND, Coded, Codes, Coder, Ints, Mask, enlarged
+from kafkalab.checkers.screen.clients import Clients
+from kafkalab.checkers.screen.coded import (
+    FAIL,
+    INVOKE,
+    NULL,
+    OK,
+    SEND,
+    Coded,
+    Coder,
+    Codes,
+    Ints,
+    Mask,
+    enlarged,
+)
 from kafkalab.checkers.screen.logbook import Log, Sequence
 from kafkalab.checkers.screen.marks import Marks
-from kafkalab.checkers.screen.clients import Clients
 
 _NEVER = np.iinfo(np.int64).max
 
@@ -114,7 +126,8 @@ class Sends:
         """Where the client was to choose the partition and kept to the topic."""
         topic = np.array(self._coder.places.topic, dtype=np.int32)
         part = np.array(self._coder.places.part, dtype=np.int32)
-        return (part[asked] < 0) & (topic[asked] == topic[place])
+        chosen: Mask = (part[asked] < 0) & (topic[asked] == topic[place])
+        return chosen
 
 
 def by_process(process: Codes, rows: Ints) -> Iterator[tuple[int, Ints]]:
