@@ -2,8 +2,9 @@
 
 calls         when each command that concerns offsets was invoked.
 offsets       every offset that was acknowledged or read: one row a partition.
-reading       per poll and partition: `top`, the highest, and `last`, the latest offset given out.
-              A misplaced record counts where it came from (in `top` only) and where it belongs.
+reading       per poll and partition: `first`, the lowest, `top`, the highest, and `last`, the
+              latest offset given out. A misplaced record counts where it came from (not in
+              `last`) and where it belongs.
 ahead         offsets beyond their `bound`: what was delivered, or asked for, by then.
 attempts      commits that took effect or may have: those that ended as ok, and, with an open end,
               those that ended as info or never completed.
@@ -51,7 +52,7 @@ WITH given_out AS (
 ), begun AS (
     SELECT process, op_id, min(begin_ns) AS begin_ns FROM given GROUP BY ALL
 )
-SELECT d.grp, d.process, d.topic, d.part, d.op_id, max(d.off) AS top,
+SELECT d.grp, d.process, d.topic, d.part, d.op_id, min(d.off) AS first, max(d.off) AS top,
        arg_max(d.off, d.idx) FILTER (d.sure) AS last, max(d.idx) AS idx,
        coalesce(min(b.begin_ns), min(d.time_ns)) AS begin_ns
 FROM given_out d LEFT JOIN begun b USING (process, op_id)

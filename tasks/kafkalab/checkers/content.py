@@ -29,7 +29,8 @@ carries its value, where it was sent to and a checksum, so each record can be re
                           once per (re)assignment of the partition.
 
 Each broken record is counted once: a misplaced one is wrong-topic's alone; an offset with two
-values is inconsistent-offsets' alone; two offsets are a duplicate, one offset twice is not.
+values is inconsistent-offsets' alone; two offsets are a duplicate, one offset twice is not; what
+came twice because a member read what was not its own, or began too low, is the group family's.
 
 Not checked: order within a partition (the order family).
 
@@ -93,8 +94,9 @@ WITH repeated AS (
     SELECT scope, topic, part, off FROM deliveries ANTI JOIN conflicts USING (topic, part, off)
     WHERE NOT misplaced GROUP BY ALL HAVING count(*) > 1
 ), given AS (
-    SELECT d.scope, d.topic, d.part, d.off, d.value, d.process, d.idx,
-           lag(d.idx) OVER again AS before, lag(d.process) OVER again AS process_before
+    SELECT d.scope, d.topic, d.part, d.off, d.value, d.process, d.idx, d.op_id,
+           lag(d.idx) OVER again AS before, lag(d.process) OVER again AS process_before,
+           lag(d.op_id) OVER again AS op_before
     FROM deliveries d JOIN repeated USING (scope, topic, part, off)
     WHERE NOT d.misplaced WINDOW again AS
       (PARTITION BY d.scope, d.topic, d.part, d.off ORDER BY d.idx)
@@ -120,7 +122,10 @@ SELECT j.value, j.topic, j.part AS "partition", j.off AS "offset", j.process AS 
        j.idx AS row_read, j.process_before AS reader_before, j.before AS row_read_before
 FROM judged j, context c
 WHERE NOT j.asked_for AND NOT (c.redelivery_allowed
-    AND (j.assigned_again OR j.process <> j.process_before)) ORDER BY j.idx
+    AND (j.assigned_again OR j.process <> j.process_before))
+  AND NOT EXISTS (SELECT 1 FROM improper i WHERE i.topic = j.topic AND i.part = j.part
+    AND ((i.process = j.process AND i.op_id = j.op_id)
+         OR (i.process = j.process_before AND i.op_id = j.op_before))) ORDER BY j.idx
 """
 
 
@@ -189,6 +194,7 @@ def duplicate(view: HistoryView, context: CheckContext) -> ClaimVerdict:
 def delivered_twice(view: HistoryView, context: CheckContext) -> ClaimVerdict:
     """A reader was given an offset again without an allowed reason."""
     del context
+    view.use("improper")
     return _judge(
         view, "delivered-twice", _TWICE, "{count} offsets were delivered again without a reason"
     )

@@ -18,9 +18,11 @@ from kafkalab.checkers import (
     cycle_tables,
     cycles,
     fairness,
+    group,
     liveness,
     loss,
     order,
+    ownership_tables,
     stall,
     tables,
     transaction_tables,
@@ -66,6 +68,10 @@ CHECKERS: Mapping[str, Checker] = MappingProxyType(
         "commit-behind": commits.commit_behind,
         "commit-regression": commits.commit_regression,
         "commit-lost": commits.commit_lost,
+        # group
+        "double-owner": group.double_owner,
+        "consumed-after-revoke": group.consumed_after_revoke,
+        "zombie-member": group.zombie_member,
         # liveness
         "startup": liveness.startup,
         "stall": stall.stall,
@@ -84,6 +90,7 @@ RELATIONS: Mapping[str, Relation] = MappingProxyType(
         **transaction_tables.RELATIONS,
         **cycle_tables.RELATIONS,
         **commit_tables.RELATIONS,
+        **ownership_tables.RELATIONS,
         **fairness.RELATIONS,
     }
 )

@@ -45,6 +45,10 @@ CLAIMS = MappingProxyType(
         "commit-behind": "after a clean close, not at the next offset",
         "commit-regression": "a committed offset went backwards",
         "commit-lost": "a commit was acknowledged and is not found",
+        # group
+        "double-owner": "two members owned a partition at one time in one generation",
+        "consumed-after-revoke": "a member was given records of a partition that it had given up",
+        "zombie-member": "put out of the group, and still consuming",
         # liveness
         "startup": "a client was not usable within the bound",
         "stall": "records were available and none was delivered for the bound",

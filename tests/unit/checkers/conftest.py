@@ -4,7 +4,7 @@ One line is one operation, `CLIENT OP ...`, or `+2s` / `+300ms`: time passes. An
 1 ms and ends as ok, unless the line ends with `-> [+TIME] OUTCOME ...`; the outcome `never` leaves
 it open. Partitions are `topic/partition`.
 
-    p0 open producer acks=1            c0 assigned t/0 t/1  (also revoked, lost)
+    p0 open producer acks=1            c0 assigned t/0 t/1 gen=3  (also revoked, lost)
     p0 send t/0 1@0 2@1 3@info 4@fail  c0 assign t/0@5 t/1  (also seek, pause, resume)
     p0 send t/- 5@1:7                  the client chose: landed in partition 1 at offset 7
     c0 poll t/0 1@0 2@1!checksum       value@offset, with a problem
@@ -76,9 +76,9 @@ class Writer:
         told, _, end = text.partition("->")
         client, op, *words = told.split()
         if op in ("assigned", "revoked", "lost"):
-            for word in words:
-                topic, part = _place(word)
-                self._row(client, "event", op, -1, topic=topic, partition=part)
+            gen = next((int(w[4:]) for w in words if w.startswith("gen=")), None)
+            for topic, part in (_place(w) for w in words if not w.startswith("gen=")):
+                self._row(client, "event", op, -1, topic=topic, partition=part, generation=gen)
         elif op == "kill":
             self._row(client, "event", op, -1, detail="{}")
         else:
