@@ -124,7 +124,7 @@ FROM judged j, context c
 WHERE NOT j.asked_for AND NOT (c.redelivery_allowed
     AND (j.assigned_again OR j.process <> j.process_before))
   AND NOT EXISTS (SELECT 1 FROM improper i WHERE i.topic = j.topic AND i.part = j.part
-    AND ((i.process = j.process AND i.op_id = j.op_id)
+    AND coalesce(j.off < i.until, true) AND ((i.process = j.process AND i.op_id = j.op_id)
          OR (i.process = j.process_before AND i.op_id = j.op_before))) ORDER BY j.idx
 """
 

@@ -25,8 +25,9 @@ doubles     encounters in one generation, or, where one shows none, that last fo
 trespasses  takes by a poll that was invoked after the partition had been revoked or lost.
 zombies     takes under an ownership that was over: another member had it, and this one ran for
             more than zombie_ns since. Not those in doubles.
-improper    the takes that these three explain, if the claim is judged: what else is odd about
-            them is their consequence.
+improper    the takes that these three explain, and those that begin too low (handover.py; only
+            offsets below `until`), if the claim is judged: that something came twice in them is
+            the consequence.
 """
 
 from __future__ import annotations
@@ -82,7 +83,7 @@ ANTI JOIN (SELECT * FROM shown WHERE op = 'assigned') s ON s.process = b.process
 
 _OWNERSHIPS = """
 WITH known AS (
-    SELECT *, CASE WHEN op = 'dropped' THEN before_gen ELSE by_gen END AS gen FROM (
+    SELECT *, CASE WHEN op IN ('assigned', 'dropped') THEN before_gen ELSE by_gen END AS gen FROM (
         SELECT *, last_value(CASE WHEN op <> 'lost' THEN generation END IGNORE NULLS) OVER
                (PARTITION BY process ORDER BY idx) AS by_gen,
                last_value(CASE WHEN op <> 'lost' THEN generation END IGNORE NULLS) OVER
@@ -90,7 +91,7 @@ WITH known AS (
                 AND 1 PRECEDING) AS before_gen
         FROM told)
 ), last AS (
-    SELECT process, arg_max(gen, idx) AS gen FROM known GROUP BY process
+    SELECT process, arg_max(by_gen, idx) AS gen FROM known GROUP BY process
 ), spans AS (
     SELECT *, lead(idx) OVER place AS to_idx, lead(time_ns) OVER place AS end_ns,
            lead(op) OVER place AS ended, lead(gen) OVER place AS end_gen
@@ -193,17 +194,21 @@ WHERE k.ran_ns > c.zombie_ns ORDER BY k.ran_ns DESC
 """
 
 _IMPROPER = """
-SELECT t.process, t.topic, t.part, t.op_id FROM trespasses t, context
+SELECT t.process, t.topic, t.part, t.op_id, NULL AS until FROM trespasses t, context
 WHERE list_contains(claims, 'consumed-after-revoke')
 UNION
-SELECT z.process, z.topic, z.part, z.op_id FROM zombies z, context
+SELECT z.process, z.topic, z.part, z.op_id, NULL FROM zombies z, context
 WHERE list_contains(claims, 'zombie-member')
 UNION
-SELECT t.process, t.topic, t.part, t.op_id FROM doubles d
+SELECT t.process, t.topic, t.part, t.op_id, NULL FROM doubles d
 JOIN takes t ON t.topic = d.topic AND t.part = d.part
      AND ((t.process = d.one AND t.from_idx = d.one_idx)
           OR (t.process = d.two AND t.from_idx = d.two_idx)), context
-WHERE t.begin_ns >= d.one_ns AND list_contains(claims, 'double-owner')
+WHERE list_contains(claims, 'double-owner')
+UNION
+SELECT t.process, t.topic, t.part, t.op_id, r.least FROM rereads r
+JOIN takes t USING (process, topic, part, from_idx), context
+WHERE list_contains(claims, 'reread-below-commit')
 """
 
 RELATIONS: dict[str, Relation] = {
@@ -216,5 +221,5 @@ RELATIONS: dict[str, Relation] = {
     "doubles": Relation(("encounters", "paces"), _DOUBLES),
     "trespasses": Relation(("takes", "actions"), _TRESPASSES.format(slack=CLOCK_SLACK_NS)),
     "zombies": Relation(("encounters", "doubles", "takes", "paces"), _ZOMBIES),
-    "improper": Relation(("trespasses", "zombies", "doubles", "takes"), _IMPROPER),
+    "improper": Relation(("trespasses", "zombies", "doubles", "takes", "rereads"), _IMPROPER),
 }

@@ -19,6 +19,7 @@ from kafkalab.checkers import (
     cycles,
     fairness,
     group,
+    handover,
     liveness,
     loss,
     order,
@@ -72,6 +73,8 @@ CHECKERS: Mapping[str, Checker] = MappingProxyType(
         "double-owner": group.double_owner,
         "consumed-after-revoke": group.consumed_after_revoke,
         "zombie-member": group.zombie_member,
+        "skipped-past-commit": handover.skipped_past_commit,
+        "reread-below-commit": handover.reread_below_commit,
         # liveness
         "startup": liveness.startup,
         "stall": stall.stall,
@@ -91,6 +94,7 @@ RELATIONS: Mapping[str, Relation] = MappingProxyType(
         **cycle_tables.RELATIONS,
         **commit_tables.RELATIONS,
         **ownership_tables.RELATIONS,
+        **handover.RELATIONS,
         **fairness.RELATIONS,
     }
 )

@@ -48,6 +48,8 @@ CLAIMS = MappingProxyType(
         # group
         "double-owner": "two members owned a partition at one time in one generation",
         "consumed-after-revoke": "a member was given records of a partition that it had given up",
+        "skipped-past-commit": "a new owner starts beyond what its predecessors were given",
+        "reread-below-commit": "a new owner starts below the last successful commit",
         "zombie-member": "put out of the group, and still consuming",
         # liveness
         "startup": "a client was not usable within the bound",

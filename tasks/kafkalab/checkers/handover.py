@@ -1,0 +1,188 @@
+"""Does a new owner begin where the group left off? Handovers of partitions in consumer groups.
+
+Operations: `poll` with what it gave out, under which ownership (ownership_tables.py: from
+`assigned` on); `commit`, `committed` and `group_offsets`; and what moves a position by command:
+`seek`, `assign`, a `commit` of offsets that the lab chose.
+
+The *start* of an ownership is the lowest offset of the first poll that gave any; a `seek` or
+`assign` before it excuses it. It must lie where the group is:
+
+    skipped-past-commit  the start lies beyond everything that the group was ever given below it,
+                         and known records lie between: nobody in the group gets them. Known are
+                         records that somebody was given (another group), or, if `lost-write` is not
+                         judged, that were acknowledged. Excused is what the lab had asked to skip
+                         before (commit, seek or assign beyond), and a member with
+                         offset_reset latest where no committed offset was known. If the group was
+                         seen to have committed beyond the gap, that is commit-ahead's, if judged.
+    reread-below-commit  the start lies below what the coordinator was known to have before the
+                         ownership began, and the group had been given that record. Known is the
+                         latest commit acknowledged, or offset read, before `assigned`; the
+                         lowest of all that may have overtaken it is what counts: those that were
+                         running then or later, and those that ended as info or never. So what
+                         at-least-once allows is computed: from the last commit on, anything may
+                         come again. A seek in the group since then excuses it.
+
+Some clients ask for the committed offsets a little before they say `assigned`, so what was
+committed within 50 ms before it does not count as known.
+
+Each broken thing is counted once: gaps within an ownership are poll-skip's; records that nobody was
+ever given lost-write's or unseen's; where a reading shows that the coordinator forgot, it is
+commit-lost's, if judged; and what comes again below the commit is not delivered-twice as well.
+
+Too little is unknown: no ownership that followed another was given a record; none began after a
+commit or a reading of its partition.
+
+Not checked: commits that clients make by themselves, unless they were read; gaps of groups that
+read in loops (`consume`), which record nothing; records of transactional producers (aborted ones are no gap); what retention and compaction remove.
+"""
+
+from __future__ import annotations
+
+from kafkalab.checkers.history import CLOCK_SLACK_NS
+from kafkalab.checkers.protocol import HistoryView, Relation, decided_where
+from kafkalab.model.history import CheckContext
+from kafkalab.model.verdict import ClaimVerdict
+
+# the first that each ownership gave, and whether others' ownerships came before
+_STARTS = """
+WITH firsts AS (
+    SELECT grp, scope, process, topic, part, from_idx, from_ns,
+           arg_min(first, idx) AS off, min(first) AS lowest, min(idx) AS idx
+    FROM takes WHERE from_idx IS NOT NULL AND last IS NOT NULL GROUP BY ALL
+)
+SELECT f.*, coalesce(p.idx > f.from_idx, false) AS moved,
+       row_number() OVER (PARTITION BY f.grp, f.topic, f.part ORDER BY f.from_ns) > 1 AS follows
+FROM firsts f ASOF LEFT JOIN positions p
+  ON p.process = f.process AND p.topic = f.topic AND p.part = f.part AND p.idx <= f.idx
+"""
+
+# starts above everything that the group was given below them
+_JUMPS = """
+WITH covered AS (
+    SELECT process, topic, part, from_idx, first, coalesce(max(top) OVER
+           (PARTITION BY grp, topic, part ORDER BY first
+            ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), -1) AS below
+    FROM takes
+), wishes AS (
+    SELECT m.grp, a.topic, a.part, a.idx, max(a.off) OVER
+           (PARTITION BY m.grp, a.topic, a.part ORDER BY a.idx) AS off
+    FROM actions a JOIN members m USING (process)
+    WHERE a.op IN ('seek', 'assign', 'commit') AND a.type = 'invoke' AND a.off >= 0
+), jumped AS (
+    SELECT s.*, c.below FROM (SELECT * FROM covered WHERE first > below + 1) c
+    JOIN starts s USING (process, topic, part, from_idx)
+    WHERE s.off = c.first AND s.off = s.lowest AND NOT s.moved
+)
+SELECT j.*, coalesce(w.off, 0) AS wished, m.from_start OR EXISTS (
+    SELECT 1 FROM offsets o WHERE o.off >= 0 AND o.grp = j.grp
+    AND o.topic = j.topic AND o.part = j.part AND o.end_ns < j.from_ns) AS has_a_place
+FROM jumped j JOIN members m USING (process)
+ASOF LEFT JOIN wishes w ON w.grp = j.grp AND w.topic = j.topic AND w.part = j.part
+     AND w.idx <= j.idx
+"""
+
+_SKIPPED = """
+WITH missed AS (
+    SELECT j.grp, j.topic, j.part, j.process, j.from_idx, j.idx, j.below, j.off, r.off AS missed
+    FROM jumps j JOIN readable r ON r.topic = j.topic AND r.part = j.part
+         AND r.off > j.below AND r.off < j.off AND r.off >= j.wished
+    WHERE j.has_a_place
+), owed AS (
+    SELECT m.* FROM missed m
+    ANTI JOIN (SELECT s.topic, s.part, s.off FROM sends s SEMI JOIN
+               (SELECT process FROM actions WHERE op = 'txn') USING (process)) x
+      ON x.topic = m.topic AND x.part = m.part AND x.off = m.missed
+)
+SELECT grp, topic, part, process, from_idx, idx, below, off, count(*) AS records,
+       min(missed) AS first_missed
+FROM owed o, context c
+WHERE NOT (list_contains(c.claims, 'commit-ahead') AND EXISTS (
+    SELECT 1 FROM ahead a WHERE a.grp = o.grp AND a.topic = o.topic AND a.part = o.part
+    AND a.off > o.missed))
+  AND o.grp NOT IN (SELECT m.grp FROM actions a JOIN members m USING (process)
+                    WHERE a.op = 'consume')
+GROUP BY ALL
+"""
+
+# the last that was known before an ownership began, where that began below it
+_PLACED = """
+SELECT s.*, o.off AS known, o.begin_ns AS since_ns, o.idx AS known_idx
+FROM (SELECT *, from_ns - {slack} AS asked_ns FROM starts WHERE NOT moved) s
+ASOF JOIN (SELECT * FROM offsets WHERE off >= 0) o
+  ON o.grp = s.grp AND o.topic = s.topic AND o.part = s.part AND o.end_ns < s.asked_ns
+"""
+
+_REREADS = """
+WITH low AS (
+    SELECT * FROM placed WHERE off < known
+), possible AS (
+    SELECT grp, topic, part, off, begin_ns, end_ns FROM attempts
+    UNION ALL
+    SELECT grp, topic, part, off, begin_ns, end_ns FROM offsets WHERE op <> 'commit' AND off >= 0
+), least AS (
+    SELECT l.process, l.topic, l.part, l.from_idx, min(coalesce(p.off, -1)) AS least
+    FROM low l JOIN possible p ON p.grp = l.grp
+         AND ((p.topic = l.topic AND p.part = l.part) OR p.topic IS NULL)
+         AND p.begin_ns <= l.from_ns AND coalesce(p.end_ns, l.from_ns) >= l.since_ns
+    GROUP BY ALL
+)
+SELECT l.*, e.least FROM low l JOIN least e USING (process, topic, part, from_idx), context c
+WHERE l.off < e.least
+  AND EXISTS (SELECT 1 FROM takes t WHERE t.grp = l.grp AND t.topic = l.topic
+      AND t.part = l.part AND t.idx < l.idx AND l.off BETWEEN t.first AND t.top
+      AND (t.process <> l.process OR t.from_idx <> l.from_idx))
+  AND NOT EXISTS (SELECT 1 FROM actions a JOIN members m USING (process)
+      WHERE a.op IN ('seek', 'assign') AND m.grp = l.grp AND a.topic = l.topic
+      AND a.part = l.part AND a.time_ns >= l.since_ns AND a.idx < l.idx)
+  AND NOT (list_contains(c.claims, 'commit-lost') AND EXISTS (
+      SELECT 1 FROM lost_commits x WHERE x.grp = l.grp AND x.topic = l.topic
+      AND x.part = l.part))
+"""
+
+RELATIONS: dict[str, Relation] = {
+    "starts": Relation(("takes", "positions"), _STARTS),
+    "jumps": Relation(("takes", "starts", "members", "offsets", "actions"), _JUMPS),
+    "skipped": Relation(("jumps", "readable", "sends", "ahead"), _SKIPPED),
+    "placed": Relation(("starts", "offsets"), _PLACED.format(slack=CLOCK_SLACK_NS)),
+    "rereads": Relation(("placed", "attempts", "lost_commits", "takes", "members"), _REREADS),
+}
+
+_FIND_SKIPPED = """
+SELECT grp AS "group", topic, part AS "partition", below AS group_was_given, off AS start,
+       records AS records_skipped, first_missed, process AS member, from_idx AS row_assigned,
+       idx AS row_read
+FROM skipped ORDER BY idx
+"""
+_FIND_REREADS = """
+SELECT grp AS "group", topic, part AS "partition", off AS start, least AS committed,
+       process AS member, from_idx AS row_assigned, idx AS row_read, known_idx AS row_committed
+FROM rereads ORDER BY idx
+"""
+
+
+def skipped_past_commit(view: HistoryView, context: CheckContext) -> ClaimVerdict:
+    """A new owner starts beyond what its predecessors were given."""
+    del context
+    view.use("skipped", "starts")
+    return decided_where(
+        view,
+        "skipped-past-commit",
+        "SELECT count(*) FROM starts WHERE follows",
+        "no member was given records of a partition that a group had read before",
+        _FIND_SKIPPED,
+        "{count} times a new owner began beyond what the group had been given",
+    )
+
+
+def reread_below_commit(view: HistoryView, context: CheckContext) -> ClaimVerdict:
+    """A new owner starts below the last successful commit."""
+    del context
+    view.use("rereads", "placed")
+    return decided_where(
+        view,
+        "reread-below-commit",
+        "SELECT count(*) FROM placed",
+        "no member was given records of a partition with a known committed offset",
+        _FIND_REREADS,
+        "{count} times a new owner began below the committed offset",
+    )
