@@ -33,7 +33,8 @@ Too little is unknown: no ownership that followed another was given a record; no
 commit or a reading of its partition.
 
 Not checked: commits that clients make by themselves, unless they were read; gaps of groups that
-read in loops (`consume`), which record nothing; records of transactional producers (aborted ones are no gap); what retention and compaction remove.
+read in loops (`consume`), which record nothing; records of transactional producers (aborted ones
+are no gap); what retention and compaction remove.
 """
 
 from __future__ import annotations

@@ -17,7 +17,8 @@ inconsistent-offsets or wrong-topic, and only when that claim is judged too.
                 Nothing will bring the record back, so one such record is enough.
     unseen      acknowledged, never read, and no reader went past it: the reading ended too
                 early, or the reader stopped. Records that a stall at the end of the history
-                explains (stall.py) are counted there and not here, if `stall` is judged.
+                explains (stall.py) are counted there and not here, if `stall` is judged;
+                so are those of a partition that ended without an owner (orphan-partition).
     G1a         a record was read whose send failed for certain (Jepsen's aborted read), or one of
                 an aborted transaction was given to a committed reader.
 
@@ -68,19 +69,24 @@ WITH judged AS (
     FROM judged GROUP BY value
 ), stalled AS (
     SELECT topic, part, min(position) AS position FROM stalls WHERE at_end GROUP BY ALL
+), orphaned AS (
+    SELECT DISTINCT topic, part FROM orphans, context
+    WHERE at_end AND list_contains(claims, 'orphan-partition')
 )
 SELECT u.*, r.reader,
        CASE WHEN list_contains(c.claims, 'torn-transaction') AND u.value IN (SELECT value FROM torn)
             THEN 'torn' WHEN r.passed THEN 'lost' WHEN NOT r.owed THEN 'not owed'
             WHEN s.topic IS NOT NULL AND u.off > s.position THEN 'stalled'
+            WHEN o.topic IS NOT NULL THEN 'orphaned'
             ELSE 'unseen' END AS state
 FROM context c, unread u JOIN settled r USING (value)
 LEFT JOIN stalled s ON s.topic = u.topic AND s.part = u.part
+LEFT JOIN orphaned o ON o.topic = u.topic AND o.part = u.part
 """
 
 RELATIONS: dict[str, Relation] = {
     "unread": Relation(("sends", "deliveries", "visible"), _UNREAD),
-    "loss": Relation(("unread", "spans", "skips", "stalls", "torn"), _LOSS),
+    "loss": Relation(("unread", "spans", "skips", "stalls", "torn", "orphans"), _LOSS),
 }
 
 _LOST = """

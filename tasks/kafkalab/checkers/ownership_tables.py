@@ -3,6 +3,7 @@
 members     the clients that subscribed: group, static `instance`, session timeout, and whether
             assignments come as differences (`incremental`: cooperative-sticky or the protocol of
             KIP-848, as configured), as whole lists (range, roundrobin), or NULL: not configured.
+            `in_steps`: those of one generation come as they get free (KIP-848).
 told        what happened to what a member has, one row a partition: `assigned`, `revoked`, `lost`
             as its callback ran; `open`, `close` and `kill` for each that it was ever given; and
             `dropped`, where a member that is given whole lists was given one without it. A member
@@ -44,7 +45,8 @@ WITH opened AS (
 )
 SELECT l.process, l.grp, l.scope, l.from_start, l.session_ns, o.instance,
        CASE WHEN o.protocol = 'consumer' OR o.assignor = 'cooperative-sticky' THEN true
-            WHEN o.assignor IN ('range', 'roundrobin') THEN false END AS incremental
+            WHEN o.assignor IN ('range', 'roundrobin') THEN false END AS incremental,
+       coalesce(o.protocol = 'consumer', false) AS in_steps
 FROM clients l LEFT JOIN opened o USING (process) WHERE l.subscribed
 """
 

@@ -24,6 +24,9 @@ from kafkalab.checkers import (
     loss,
     order,
     ownership_tables,
+    pausing,
+    rebalance,
+    rebalance_tables,
     stall,
     tables,
     transaction_tables,
@@ -75,6 +78,11 @@ CHECKERS: Mapping[str, Checker] = MappingProxyType(
         "zombie-member": group.zombie_member,
         "skipped-past-commit": handover.skipped_past_commit,
         "reread-below-commit": handover.reread_below_commit,
+        "orphan-partition": rebalance.orphan_partition,
+        "needless-move": rebalance.needless_move,
+        "rounds-to-converge": rebalance.rounds_to_converge,
+        "paused-lost": pausing.paused_lost,
+        "paused-kept": pausing.paused_kept,
         # liveness
         "startup": liveness.startup,
         "stall": stall.stall,
@@ -95,6 +103,8 @@ RELATIONS: Mapping[str, Relation] = MappingProxyType(
         **commit_tables.RELATIONS,
         **ownership_tables.RELATIONS,
         **handover.RELATIONS,
+        **rebalance_tables.RELATIONS,
+        **pausing.RELATIONS,
         **fairness.RELATIONS,
     }
 )

@@ -50,6 +50,11 @@ CLAIMS = MappingProxyType(
         "consumed-after-revoke": "a member was given records of a partition that it had given up",
         "skipped-past-commit": "a new owner starts beyond what its predecessors were given",
         "reread-below-commit": "a new owner starts below the last successful commit",
+        "orphan-partition": "no member owned a partition after the group had converged",
+        "needless-move": "a cooperative rebalance moved a partition that it could have left",
+        "rounds-to-converge": "a group took more rebalances to converge than the bound",
+        "paused-lost": "a partition that a rebalance left alone was no longer paused",
+        "paused-kept": "a partition that was taken and given anew was still paused",
         "zombie-member": "put out of the group, and still consuming",
         # liveness
         "startup": "a client was not usable within the bound",

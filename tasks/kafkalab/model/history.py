@@ -99,6 +99,8 @@ class CheckContext:
     stall_ns: int = 10_000_000_000  # records available, none delivered for this long: a stall
     close_ns: int = 15_000_000_000  # a close that takes longer is hung
     startup_ns: int = 30_000_000_000  # from `open` to the first usable operation
+    settle_ns: int = 15_000_000_000  # a group that does not change for this long has converged
+    rounds_max: int = 3  # rebalances that one change of the members may take; cooperative needs 2
     zombie_ns: int = 10_000_000_000  # a member put out of its group must notice within this
     duplicates_allowed: bool = False  # at-least-once producer: retries may append twice
     redelivery_allowed: bool = False  # a crash or a rebalance without commit happens by design
