@@ -58,7 +58,7 @@ SELECT d.grp, d.process, d.topic, d.part, d.op_id, min(d.off) AS first, max(d.of
 FROM given_out d LEFT JOIN begun b USING (process, op_id)
 GROUP BY d.grp, d.process, d.topic, d.part, d.op_id
 UNION ALL
-SELECT l.grp, g.process, g.topic, g.part, g.op_id, g.high, g.last, g.idx_last,
+SELECT l.grp, g.process, g.topic, g.part, g.op_id, g.low, g.high, g.last, g.idx_last,
        coalesce(g.begin_ns, g.time_ns)
 FROM given g ANTI JOIN suspects s ON s.topic = g.topic AND s.part = g.part
 JOIN clients l USING (process)

@@ -71,7 +71,7 @@ _FIND_ZOMBIES = """
 SELECT grp AS "group", topic, part AS "partition", first AS first_offset, top AS last_offset,
        process AS member, from_idx AS row_assigned, idx AS row_read, owner,
        ran_ns / 1e6 AS ran_ms
-FROM zombies ORDER BY idx
+FROM late_takes ORDER BY idx
 """
 
 
@@ -105,7 +105,7 @@ def consumed_after_revoke(view: HistoryView, context: CheckContext) -> ClaimVerd
 
 def zombie_member(view: HistoryView, context: CheckContext) -> ClaimVerdict:
     """A member went on consuming what another had been assigned."""
-    view.use("zombies")
+    view.use("late_takes")
     return decided_where(
         view,
         "zombie-member",

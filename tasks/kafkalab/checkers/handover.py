@@ -9,8 +9,8 @@ The *start* of an ownership is the lowest offset of the first poll that gave any
 
     skipped-past-commit  the start lies beyond everything that the group was ever given below it,
                          and known records lie between: nobody in the group gets them. Known are
-                         records that somebody was given (another group), or, if `lost-write` is not
-                         judged, that were acknowledged. Excused is what the lab had asked to skip
+                         records that can be read, as order.py has it: that somebody was given
+                         (another group), or, if `lost-write` is not judged, acknowledged ones. Excused is what the lab had asked to skip
                          before (commit, seek or assign beyond), and a member with
                          offset_reset latest where no committed offset was known. If the group was
                          seen to have committed beyond the gap, that is commit-ahead's, if judged.
@@ -33,8 +33,7 @@ Too little is unknown: no ownership that followed another was given a record; no
 commit or a reading of its partition.
 
 Not checked: commits that clients make by themselves, unless they were read; gaps of groups that
-read in loops (`consume`), which record nothing; records of transactional producers (aborted ones
-are no gap); what retention and compaction remove.
+read in loops (`consume`), which record nothing; what retention and compaction remove.
 """
 
 from __future__ import annotations
@@ -47,7 +46,7 @@ from kafkalab.model.verdict import ClaimVerdict
 # the first that each ownership gave, and whether others' ownerships came before
 _STARTS = """
 WITH firsts AS (
-    SELECT grp, scope, process, topic, part, from_idx, from_ns,
+    SELECT grp, process, topic, part, from_idx, from_ns,
            arg_min(first, idx) AS off, min(first) AS lowest, min(idx) AS idx
     FROM takes WHERE from_idx IS NOT NULL AND last IS NOT NULL GROUP BY ALL
 )
@@ -84,29 +83,31 @@ ASOF LEFT JOIN wishes w ON w.grp = j.grp AND w.topic = j.topic AND w.part = j.pa
 
 _SKIPPED = """
 WITH missed AS (
-    SELECT j.grp, j.topic, j.part, j.process, j.from_idx, j.idx, j.below, j.off, r.off AS missed
+    SELECT j.process, j.topic, j.part, j.from_idx, r.off AS low, r.off AS high
     FROM jumps j JOIN readable r ON r.topic = j.topic AND r.part = j.part
          AND r.off > j.below AND r.off < j.off AND r.off >= j.wished
-    WHERE j.has_a_place
-), owed AS (
-    SELECT m.* FROM missed m
-    ANTI JOIN (SELECT s.topic, s.part, s.off FROM sends s SEMI JOIN
-               (SELECT process FROM actions WHERE op = 'txn') USING (process)) x
-      ON x.topic = m.topic AND x.part = m.part AND x.off = m.missed
+    UNION ALL
+    SELECT j.process, j.topic, j.part, j.from_idx, greatest(l.low, j.below + 1, j.wished),
+           least(l.low + l.n, j.off) - 1
+    FROM jumps j JOIN (SELECT * FROM placed ANTI JOIN suspects USING (topic, part)) l
+      ON l.topic = j.topic AND l.part = j.part AND l.low < j.off AND l.low + l.n - 1 > j.below
+         AND l.low + l.n - 1 >= j.wished
+), summed AS (
+    SELECT process, topic, part, from_idx, sum(high - low + 1) AS records, min(low) AS first_missed
+    FROM missed GROUP BY ALL
 )
-SELECT grp, topic, part, process, from_idx, idx, below, off, count(*) AS records,
-       min(missed) AS first_missed
-FROM owed o, context c
-WHERE NOT (list_contains(c.claims, 'commit-ahead') AND EXISTS (
-    SELECT 1 FROM ahead a WHERE a.grp = o.grp AND a.topic = o.topic AND a.part = o.part
-    AND a.off > o.missed))
-  AND o.grp NOT IN (SELECT m.grp FROM actions a JOIN members m USING (process)
+SELECT j.*, s.records, s.first_missed
+FROM jumps j JOIN summed s USING (process, topic, part, from_idx), context c
+WHERE j.has_a_place
+  AND NOT (list_contains(c.claims, 'commit-ahead') AND EXISTS (
+      SELECT 1 FROM ahead a WHERE a.grp = j.grp AND a.topic = j.topic AND a.part = j.part
+      AND a.off > s.first_missed))
+  AND j.grp NOT IN (SELECT m.grp FROM actions a JOIN members m USING (process)
                     WHERE a.op = 'consume')
-GROUP BY ALL
 """
 
 # the last that was known before an ownership began, where that began below it
-_PLACED = """
+_AFTER_COMMITS = """
 SELECT s.*, o.off AS known, o.begin_ns AS since_ns, o.idx AS known_idx
 FROM (SELECT *, from_ns - {slack} AS asked_ns FROM starts WHERE NOT moved) s
 ASOF JOIN (SELECT * FROM offsets WHERE off >= 0) o
@@ -115,7 +116,7 @@ ASOF JOIN (SELECT * FROM offsets WHERE off >= 0) o
 
 _REREADS = """
 WITH low AS (
-    SELECT * FROM placed WHERE off < known
+    SELECT * FROM after_commits WHERE off < known
 ), possible AS (
     SELECT grp, topic, part, off, begin_ns, end_ns FROM attempts
     UNION ALL
@@ -143,9 +144,11 @@ WHERE l.off < e.least
 RELATIONS: dict[str, Relation] = {
     "starts": Relation(("takes", "positions"), _STARTS),
     "jumps": Relation(("takes", "starts", "members", "offsets", "actions"), _JUMPS),
-    "skipped": Relation(("jumps", "readable", "sends", "ahead"), _SKIPPED),
-    "placed": Relation(("starts", "offsets"), _PLACED.format(slack=CLOCK_SLACK_NS)),
-    "rereads": Relation(("placed", "attempts", "lost_commits", "takes", "members"), _REREADS),
+    "skipped": Relation(("jumps", "readable", "placed", "suspects", "ahead"), _SKIPPED),
+    "after_commits": Relation(("starts", "offsets"), _AFTER_COMMITS.format(slack=CLOCK_SLACK_NS)),
+    "rereads": Relation(
+        ("after_commits", "attempts", "lost_commits", "takes", "members"), _REREADS
+    ),
 }
 
 _FIND_SKIPPED = """
@@ -178,11 +181,11 @@ def skipped_past_commit(view: HistoryView, context: CheckContext) -> ClaimVerdic
 def reread_below_commit(view: HistoryView, context: CheckContext) -> ClaimVerdict:
     """A new owner starts below the last successful commit."""
     del context
-    view.use("rereads", "placed")
+    view.use("rereads", "after_commits")
     return decided_where(
         view,
         "reread-below-commit",
-        "SELECT count(*) FROM placed",
+        "SELECT count(*) FROM after_commits",
         "no member was given records of a partition with a known committed offset",
         _FIND_REREADS,
         "{count} times a new owner began below the committed offset",

@@ -24,7 +24,7 @@ paces       of members in encounters: their signs of life, the silence before ea
 doubles     encounters in one generation, or, where one shows none, that last for longer than
             zombie_ns of a member that was neither told `lost` nor silent for its session timeout.
 trespasses  takes by a poll that was invoked after the partition had been revoked or lost.
-zombies     takes under an ownership that was over: another member had it, and this one ran for
+late_takes  takes under an ownership that was over: another member had it, and this one ran for
             more than zombie_ns since. Not those in doubles.
 improper    the takes that these three explain, and those that begin too low (handover.py; only
             offsets below `until`), if the claim is judged: that something came twice in them is
@@ -134,21 +134,18 @@ FROM pairs
 """
 
 _TAKES = """
-WITH given AS (
-    SELECT r.*, m.scope FROM reading r JOIN members m USING (process)
-)
-SELECT g.*, o.from_idx, o.from_ns, o.to_idx, o.to_ns, o.ended
-FROM given g ASOF LEFT JOIN ownerships o
-  ON o.process = g.process AND o.topic = g.topic AND o.part = g.part AND o.from_idx <= g.idx
+SELECT r.*, o.from_idx, o.from_ns, o.to_idx, o.to_ns, o.ended
+FROM (SELECT * FROM reading SEMI JOIN members USING (process)) r ASOF LEFT JOIN ownerships o
+  ON o.process = r.process AND o.topic = r.topic AND o.part = r.part AND o.from_idx <= r.idx
 """
 
 _PACES = """
-WITH suspects AS (
+WITH late AS (
     SELECT DISTINCT prior AS process FROM encounters
 ), marks AS (
-    SELECT process, begin_ns AS at_ns FROM calls SEMI JOIN suspects USING (process)
-    UNION ALL SELECT process, time_ns FROM actions SEMI JOIN suspects USING (process)
-    UNION ALL SELECT process, finished_ns FROM suspects, context
+    SELECT process, time_ns AS at_ns FROM polls SEMI JOIN late USING (process)
+    UNION ALL SELECT process, time_ns FROM actions SEMI JOIN late USING (process)
+    UNION ALL SELECT process, finished_ns FROM late, context
 ), gaps AS (
     SELECT process, at_ns,
            coalesce(at_ns - lag(at_ns) OVER (PARTITION BY process ORDER BY at_ns), 0) AS gap_ns
@@ -175,7 +172,7 @@ WHERE t.idx > t.to_idx AND t.ended IN ('revoked', 'lost') AND t.last IS NOT NULL
                   AND a.idx BETWEEN t.to_idx AND t.idx)
 """
 
-_ZOMBIES = """
+_LATE_TAKES = """
 WITH late AS (
     SELECT t.*, o.since_ns,
            CASE WHEN o.stale THEN o.one ELSE o.two END AS owner
@@ -199,7 +196,7 @@ _IMPROPER = """
 SELECT t.process, t.topic, t.part, t.op_id, NULL AS until FROM trespasses t, context
 WHERE list_contains(claims, 'consumed-after-revoke')
 UNION
-SELECT z.process, z.topic, z.part, z.op_id, NULL FROM zombies z, context
+SELECT z.process, z.topic, z.part, z.op_id, NULL FROM late_takes z, context
 WHERE list_contains(claims, 'zombie-member')
 UNION
 SELECT t.process, t.topic, t.part, t.op_id, NULL FROM doubles d
@@ -219,9 +216,9 @@ RELATIONS: dict[str, Relation] = {
     "ownerships": Relation(("told", "members"), _OWNERSHIPS),
     "encounters": Relation(("ownerships", "members"), _ENCOUNTERS),
     "takes": Relation(("reading", "ownerships", "members"), _TAKES),
-    "paces": Relation(("encounters", "calls", "actions"), _PACES),
+    "paces": Relation(("encounters", "polls", "actions"), _PACES),
     "doubles": Relation(("encounters", "paces"), _DOUBLES),
     "trespasses": Relation(("takes", "actions"), _TRESPASSES.format(slack=CLOCK_SLACK_NS)),
-    "zombies": Relation(("encounters", "doubles", "takes", "paces"), _ZOMBIES),
-    "improper": Relation(("trespasses", "zombies", "doubles", "takes", "rereads"), _IMPROPER),
+    "late_takes": Relation(("encounters", "doubles", "takes", "paces"), _LATE_TAKES),
+    "improper": Relation(("trespasses", "late_takes", "doubles", "takes", "rereads"), _IMPROPER),
 }

@@ -85,28 +85,28 @@ WHERE h.ended IN ('revoked', 'lost') AND h.next_op = 'assigned'
 """
 
 _KEPT = """
-WITH given AS (
+WITH taken AS (
     SELECT r.process, r.topic, r.part, r.again_idx, max(t.top) FILTER (t.idx < r.again_idx) AS top,
            coalesce(bool_or(t.process = r.process AND t.idx > r.again_idx
                             AND t.idx < coalesce(r.until_idx, t.idx + 1)), false) AS flowed,
            max(t.top) FILTER (t.idx >= r.until_idx) AS later
     FROM regained r LEFT JOIN takes t ON t.grp = r.grp AND t.topic = r.topic AND t.part = r.part
     GROUP BY ALL
-), idle AS (
+), bare AS (
     SELECT r.process, r.topic, r.part, r.again_idx,
            sum(least(p.to_ns, r.until_ns) - p.from_ns) AS idle_ns
-    FROM regained r JOIN (polling ANTI JOIN (SELECT process, begin_ns AS from_ns FROM reading) g
-                          USING (process, from_ns)) p
+    FROM regained r JOIN (polling ANTI JOIN (SELECT process, begin_ns AS from_ns FROM given
+                          WHERE begin_ns IS NOT NULL) g USING (process, from_ns)) p
       ON p.process = r.process AND p.from_ns >= r.again_ns AND p.from_ns < r.until_ns
     GROUP BY ALL
 ), waiting AS (
-    SELECT r.*, g.top, g.later, i.idle_ns, min(s.off) AS waiting
-    FROM regained r JOIN given g USING (process, topic, part, again_idx)
-    JOIN idle i USING (process, topic, part, again_idx)
-    JOIN members m ON m.process = r.process, context c, sends s
-    WHERE NOT g.flowed AND i.idle_ns > c.stall_ns AND s.acknowledged
-      AND s.topic = r.topic AND s.part = r.part AND s.ack_ns <= r.again_ns
-      AND s.off > coalesce(g.top, CASE WHEN m.from_start THEN -1 END)
+    SELECT r.*, t.top, t.later, b.idle_ns, min(greatest(l.low, coalesce(t.top + 1, 0))) AS waiting
+    FROM regained r JOIN taken t USING (process, topic, part, again_idx)
+    JOIN bare b USING (process, topic, part, again_idx)
+    JOIN members m ON m.process = r.process, context c, placed l
+    WHERE NOT t.flowed AND b.idle_ns > c.stall_ns
+      AND l.topic = r.topic AND l.part = r.part AND l.time_ns <= r.again_ns
+      AND l.low + l.n - 1 > coalesce(t.top, CASE WHEN m.from_start THEN -1 END)
     GROUP BY ALL
 )
 SELECT w.* FROM waiting w, context c
@@ -121,7 +121,7 @@ RELATIONS: dict[str, Relation] = {
     "retained": Relation(("holds", "told"), _RETAINED),
     "let_go": Relation(("retained", "takes"), _LET_GO.format(slack=CLOCK_SLACK_NS)),
     "regained": Relation(("holds",), _REGAINED),
-    "kept": Relation(("regained", "takes", "polling", "reading", "sends", "stalls"), _KEPT),
+    "kept": Relation(("regained", "takes", "polling", "given", "placed", "stalls"), _KEPT),
 }
 
 _FIND_LET_GO = """

@@ -96,8 +96,7 @@ WHERE h.owners > 0 GROUP BY q.grp, q.from_ns, q.to_ns
 
 _ORPHANS = """
 WITH written AS (
-    SELECT topic, part, min(ack_ns) AS since_ns FROM sends
-    WHERE acknowledged AND part IS NOT NULL GROUP BY ALL
+    SELECT topic, part, min(time_ns) AS since_ns FROM placed GROUP BY ALL
 ), known AS (
     SELECT grp, topic, part, min(since_ns) AS since_ns FROM (
         SELECT grp, CAST(topic AS VARCHAR) AS topic, part, at_ns AS since_ns FROM holders
@@ -119,14 +118,14 @@ WITH written AS (
     JOIN lives l ON l.process = m.process AND l.begin_ns <= q.from_ns AND l.end_ns >= q.to_ns
     UNION ALL
     SELECT q.*, m.process FROM times q JOIN (members ANTI JOIN lives USING (process)) m USING (grp)
-), polls AS (
-    SELECT a.*, c.begin_ns - lag(c.begin_ns) OVER
-           (PARTITION BY a.grp, a.from_ns, a.process ORDER BY c.begin_ns) AS gap_ns
-    FROM alive a LEFT JOIN calls c ON c.process = a.process
-         AND c.begin_ns BETWEEN a.from_ns AND a.to_ns
+), asked_for AS (
+    SELECT a.*, p.time_ns - lag(p.time_ns) OVER
+           (PARTITION BY a.grp, a.from_ns, a.process ORDER BY p.time_ns) AS gap_ns
+    FROM alive a LEFT JOIN (SELECT * FROM polls WHERE type = 'invoke') p
+      ON p.process = a.process AND p.time_ns BETWEEN a.from_ns AND a.to_ns
 ), busy AS (
     SELECT p.grp, p.from_ns, p.process, coalesce(sum(least(p.gap_ns, x.settle_ns // 3)), 0) AS ns
-    FROM polls p, context x GROUP BY ALL
+    FROM asked_for p, context x GROUP BY ALL
 ), awake AS (
     SELECT grp, from_ns FROM busy, context GROUP BY ALL HAVING min(ns) >= any_value(settle_ns)
 )
@@ -205,7 +204,7 @@ RELATIONS: dict[str, Relation] = {
     "holders": Relation(("ownerships",), _HOLDERS),
     "loads": Relation(("ownerships",), _LOADS),
     "settled": Relation(("changes", "holders"), _SETTLED),
-    "orphans": Relation(("settled", "wanted", "sends", "lives", "calls"), _ORPHANS),
+    "orphans": Relation(("settled", "wanted", "placed", "lives", "polls"), _ORPHANS),
     "episodes": Relation(("changes", "members"), _EPISODES),
     "moves": Relation(("changes", "wanted", "loads"), _MOVES),
     "needless": Relation(("moves",), _NEEDLESS),

@@ -1,6 +1,9 @@
+from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 
-from kafkalab.checkers.registry import CHECKERS, describe
+from kafkalab import checkers
+from kafkalab.checkers.registry import CHECKERS, RELATIONS, describe
 from kafkalab.model.claim import CLAIMS
 
 PAGE = Path(__file__).parents[3] / "docs" / "claims.md"
@@ -20,3 +23,12 @@ def test_the_page_names_every_claim_and_each_argument():
     page = describe()
     assert all(f"| `{claim}` |" in page for claim in CLAIMS)
     assert all(f"    {claim} " in page for claim in CHECKERS), "an argument lacks a claim"
+
+
+def test_no_relation_hides_another():
+    modules = [
+        import_module(f"{checkers.__name__}.{m.name}") for m in iter_modules(checkers.__path__)
+    ]
+    found = [vars(m).get(name) for m in modules for name in ("BASE", "RELATIONS")]
+    parts = {id(each): each for each in found if isinstance(each, dict)}.values()
+    assert len(RELATIONS) == sum(len(each) for each in parts)
