@@ -10,10 +10,11 @@ The *start* of an ownership is the lowest offset of the first poll that gave any
     skipped-past-commit  the start lies beyond everything that the group was ever given below it,
                          and known records lie between: nobody in the group gets them. Known are
                          records that can be read, as order.py has it: that somebody was given
-                         (another group), or, if `lost-write` is not judged, acknowledged ones. Excused is what the lab had asked to skip
-                         before (commit, seek or assign beyond), and a member with
-                         offset_reset latest where no committed offset was known. If the group was
-                         seen to have committed beyond the gap, that is commit-ahead's, if judged.
+                         (another group), or, if `lost-write` is not judged, acknowledged ones.
+                         Excused is what the lab had asked to skip before (commit, seek or assign
+                         beyond), and a member with offset_reset latest where no committed offset
+                         was known. If the group was seen to have committed beyond the gap, that is
+                         commit-ahead's, if judged.
     reread-below-commit  the start lies below what the coordinator was known to have before the
                          ownership began, and the group had been given that record. Known is the
                          latest commit acknowledged, or offset read, before `assigned`; the
