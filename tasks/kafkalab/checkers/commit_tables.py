@@ -5,7 +5,8 @@ offsets       every offset that was acknowledged or read: one row a partition.
 reading       per poll and partition: `first`, the lowest, `top`, the highest, and `last`, the
               latest offset given out. A misplaced record counts where it came from (not in
               `last`) and where it belongs.
-ahead         offsets beyond their `bound`: what was delivered, or asked for, by then.
+ahead         offsets beyond their `bound`: what was delivered, or asked for, by then. `starts` are
+              the moments at which a reader with offset_reset latest may begin at the end again.
 attempts      commits that took effect or may have: those that ended as ok, and, with an open end,
               those that ended as info or never completed.
 pairs         each reading with the least that it may show: `least`.
@@ -80,17 +81,23 @@ WITH stored AS (
            max(off) OVER (PARTITION BY grp, topic, part ORDER BY at_ns) AS off FROM asked
 ), beginners AS (
     SELECT grp, bool_or(from_start) AS from_start FROM clients WHERE polls GROUP BY grp
+), starts AS (
+    SELECT l.grp, e.topic, e.part, e.time_ns FROM actions e JOIN clients l USING (process)
+    WHERE e.op = 'assigned' AND NOT l.from_start
 ), seen AS (
     SELECT *, CASE WHEN op = 'commit' THEN begin_ns ELSE end_ns END AS at_ns FROM offsets
 ), bounded AS (
     SELECT s.*, d.process AS reader,
            greatest(coalesce(d.top + 1, CASE WHEN b.from_start THEN 0 END), w.off) AS bound
     FROM seen s
+    LEFT JOIN beginners b ON b.grp = s.grp
+    ASOF LEFT JOIN starts a ON a.grp = s.grp AND a.topic = s.topic AND a.part = s.part
+         AND a.time_ns <= s.at_ns
     ASOF LEFT JOIN delivered d ON d.grp = s.grp AND d.topic = s.topic AND d.part = s.part
          AND d.begin_ns < s.at_ns
     ASOF LEFT JOIN wishes w ON w.grp = s.grp AND w.topic = s.topic AND w.part = s.part
          AND w.at_ns <= s.at_ns
-    LEFT JOIN beginners b ON b.grp = s.grp
+    WHERE b.from_start OR a.time_ns IS NULL OR d.begin_ns > a.time_ns
 ), beyond AS (
     SELECT * FROM bounded WHERE off > bound
 ), judged AS (

@@ -14,7 +14,8 @@ client may already have moved on.
                        skips what lies between. If nothing but records that nobody was ever given
                        lie between, and no other client went on behind them, the records were lost
                        on the way: that is lost-write's or unseen's, if both are judged. Readers
-                       with offset_reset latest are judged from their first delivery on. In a
+                       with offset_reset latest are judged from their first delivery after each
+                       assignment on: without a commit they begin at the end every time. In a
                        history with transactions, where control records take offsets, only an
                        acknowledged record that is skipped counts.
     commit-lost        a reading shows less than the last commit that was acknowledged before it
