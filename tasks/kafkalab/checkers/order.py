@@ -27,7 +27,8 @@ records of a partition in a row, both can be judged.
 
 Each broken record is counted once: what a stretch gave twice is delivered-twice's, an offset that
 nobody was given is lost-write's or unseen's, if those are judged; a record that came late is
-nonmonotonic and not skipped; misplaced records are wrong-topic's.
+nonmonotonic and not skipped; misplaced records are wrong-topic's, for every client that was given
+something at that offset.
 
 Not checked: positions that a client moves by itself after OFFSET_OUT_OF_RANGE; records between two
 stretches (the group family).
@@ -81,7 +82,9 @@ WITH places AS (
     WHERE acknowledged AND off IS NOT NULL AND NOT list_contains(claims, 'lost-write')
 )
 SELECT topic, part, off, row_number() OVER (PARTITION BY topic, part ORDER BY off) AS place
-FROM (SELECT DISTINCT topic, part, off FROM places ANTI JOIN hidden USING (topic, part, off))
+FROM (SELECT DISTINCT topic, part, off FROM places ANTI JOIN hidden USING (topic, part, off)
+      ANTI JOIN (SELECT topic, part, off FROM deliveries WHERE misplaced)
+      USING (topic, part, off))
 """
 
 # Neighbours by offset, whatever the order in which they came.

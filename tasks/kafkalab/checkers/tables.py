@@ -31,7 +31,7 @@ spans       per reader and partition: `start`, the first offset that it was due 
             `top`, the highest that it was given. With offset_reset latest (or unset) the first
             offset due is the first one given: what came before is not owed.
 skips       offsets [low, high] that a reader did not read because it was told so, by a `seek` or
-            an `assign` further on.
+            an `assign` further on: further than what any member of its group was given last.
 """
 
 from __future__ import annotations
@@ -172,7 +172,7 @@ GROUP BY ALL
 _SKIPS = """
 SELECT p.scope, p.topic, p.part, coalesce(d.off, -1) + 1 AS low, p.off - 1 AS high
 FROM positions p ASOF LEFT JOIN (SELECT * FROM deliveries WHERE NOT misplaced) d
-  ON d.process = p.process AND d.topic = p.topic AND d.part = p.part AND d.idx <= p.idx
+  ON d.scope = p.scope AND d.topic = p.topic AND d.part = p.part AND d.idx <= p.idx
 WHERE p.off IS NOT NULL AND p.off > coalesce(d.off, -1) + 1
 """
 
