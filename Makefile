@@ -1,6 +1,6 @@
 # Everything here works on a machine that has Python >= 3.11 and make; nothing else has to be installed by hand.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint up down doctor images docker-daemon test-docker test-defects test-known test-clients test-slow bench-drivers lock clean
+.PHONY: help setup run test lint up down doctor images docker-daemon test-docker test-defects test-known test-properties test-clients test-slow bench-drivers lock clean
 
 # Importing from bytecode halves the start of every step.
 export PYTHONDONTWRITEBYTECODE =
@@ -62,6 +62,9 @@ test-defects: setup  ## each planted defect must redden its claim and nothing el
 
 test-known: setup  ## released versions with a known bug must be red for its own reason, the next ones green
 	@$(BIN)/pytest -m slow tests/system/test_known_cases.py $(ARGS)
+
+test-properties: setup  ## 100,000 simulated histories: healthy ones green, planted anomalies named (ARGS="--cases 1000")
+	@$(BIN)/python -m tests.simulation.properties $(ARGS)
 
 test-clients: setup  ## the contract suite: every client on the oldest, pinned and newest Kafka
 	@for driver in "" $(if $(findstring --driver,$(ARGS)),,"--driver kafka-python@pinned"); do \

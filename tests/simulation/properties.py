@@ -1,0 +1,166 @@
+"""The properties, on as many cases as wanted.
+
+    python -m tests.simulation.properties --cases 100000
+
+1. A healthy history is never red, and every claim that it can decide passes.
+2. A planted anomaly makes its claim red, and no other one.
+3. Both stay so when concurrent operations are written down in another order.
+
+Cases are judged some hundreds at a time (batch.py). What is wrong is printed as text, with what
+was planted and what the case came to when it was judged alone; the exit code is 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+
+import numpy as np
+
+from kafkalab.model.verdict import Outcome
+
+from . import batch, text
+from .cases import KINDS, Case
+from .frame import Frame
+from .plants import PLANTS, planted
+from .reorder import reordered
+
+SIZE = 250  # cases of a batch
+REORDERED = 3  # every so many batches are judged in another order, too
+UNDECIDED = {"starved-partition"}  # has no bound here
+
+
+@dataclass(frozen=True)
+class Probe:
+    """One history that is judged, and what it must come to."""
+
+    case: Case
+    plant: str | None  # the claim that must be red
+    frame: Frame
+
+    @property
+    def red(self) -> frozenset[str]:
+        return frozenset([self.plant] if self.plant else [])
+
+
+@dataclass
+class Result:
+    """What some batches came to."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    wrong: list[str] = field(default_factory=list)
+
+    def add(self, other: Result) -> None:
+        self.counts += other.counts
+        self.wrong += other.wrong
+
+
+def healthy(kind: str, first: int, size: int) -> list[Probe]:
+    """Healthy cases."""
+    cases = [Case(first + n, kind) for n in range(size)]
+    return [Probe(case, None, batch.frame(case, n)) for n, case in enumerate(cases)]
+
+
+def broken(
+    kind: str, first: int, size: int, claims: tuple[str, ...] = tuple(PLANTS)
+) -> tuple[list[Probe], Counter[str]]:
+    """Cases with a plant each, claims in turn; and how often a claim found no place."""
+    probes: list[Probe] = []
+    nowhere: Counter[str] = Counter()
+    tries = iter(range(first, first + 100 * size))
+    while len(probes) < size:
+        claim = claims[len(probes) % len(claims)]
+        case = Case(next(tries), kind)
+        frame = planted(batch.frame(case, len(probes)), claim, case.seed)
+        if frame is None:
+            nowhere[claim] += 1
+        else:
+            probes.append(Probe(case, claim, frame))
+    return probes, nowhere
+
+
+def check(probes: list[Probe], kind: str, order: int | None = None) -> list[str]:
+    """What is wrong with how these came out; `order` is the seed of another order."""
+    frames = [probe.frame for probe in probes]
+    if order is not None:
+        random = np.random.default_rng(order)
+        frames = [reordered(frame, random) for frame in frames]
+    judged = batch.judged(frames, kind)
+    wrong = [
+        told(probe, frames[n], n, judged.red.get(n, frozenset()))
+        for n, probe in enumerate(probes)
+        if judged.red.get(n, frozenset()) != probe.red
+    ]
+    planted_too = any(probe.plant for probe in probes)
+    for verdict in judged.verdicts:
+        fine = verdict.outcome is Outcome.PASS or verdict.claim in UNDECIDED
+        if not fine and (verdict.outcome is Outcome.UNKNOWN or (not planted_too and not wrong)):
+            wrong.append(f"{verdict.claim} is {verdict.outcome} in a batch: {verdict}")
+    return wrong
+
+
+def told(probe: Probe, frame: Frame, place: int, found: frozenset[str]) -> str:
+    """A case that came out wrong, for a person."""
+    alone = batch.judged([frame], probe.case.kind)
+    evidence = [f"  {v.claim}: {row}" for v in alone.verdicts for row in v.evidence[:3]]
+    head = (
+        f"{probe.case}: planted {probe.plant}, found {sorted(found)};"
+        f" alone {sorted({c for claims in alone.red.values() for c in claims})}"
+        f" (place {place} of its batch)"
+    )
+    return "\n".join([head, *text.lines(frame), *evidence])
+
+
+def run_batch(number: int, size: int = SIZE) -> Result:
+    """Batch `number`: kinds in turn, healthy and broken ones in turn."""
+    kind, result = KINDS[number % len(KINDS)], Result()
+    first = number * size * 10
+    if number // len(KINDS) % 2:
+        probes, nowhere = broken(kind, first, size)
+        result.counts.update({f"no place for {claim}": n for claim, n in nowhere.items()})
+    else:
+        probes = healthy(kind, first, size)
+    result.counts.update(f"{kind}, {probe.plant or 'healthy'}" for probe in probes)
+    result.counts["rows"] += sum(len(probe.frame) for probe in probes)
+    result.wrong = check(probes, kind)
+    if number // (2 * len(KINDS)) % REORDERED == 0:
+        result.counts["in another order"] += len(probes)
+        result.wrong += check(probes, kind, order=number)
+    return result
+
+
+def results(cases: int, seed: int, jobs: int) -> Iterator[Result]:
+    """Batches until there were enough cases."""
+    numbers = range(seed, seed + -(-cases // SIZE))
+    with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
+        yield from pool.map(run_batch, numbers)
+
+
+def main() -> int:
+    """Run them; 0 when all came out as they must."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("--cases", type=int, default=100_000)
+    parser.add_argument("--seed", type=int, default=0, help="number of the first batch")
+    parser.add_argument("--jobs", type=int, default=2)
+    options = parser.parse_args()
+    total, done = Result(), 0
+    for result in results(options.cases, options.seed, options.jobs):
+        total.add(result)
+        done += SIZE
+        for one in result.wrong:
+            sys.stdout.write(f"{one}\n\n")
+        if done % (20 * SIZE) == 0:
+            sys.stderr.write(f"{done:,} cases, {len(total.wrong)} wrong\n")
+    for name, count in sorted(total.counts.items()):
+        sys.stdout.write(f"{count:>12,}  {name}\n")
+    sys.stdout.write(f"{done:,} cases from seed {options.seed}: {len(total.wrong)} wrong\n")
+    return 1 if total.wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

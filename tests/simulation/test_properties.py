@@ -1,0 +1,63 @@
+"""A healthy history is never red, a planted anomaly is named, and order of observation is nothing.
+
+Some hundred cases of each; `make test-properties` runs 10^5 (properties.py).
+"""
+
+import numpy as np
+import pytest
+
+from kafkalab.checkers import history
+from kafkalab.checkers.registry import CHECKERS
+
+from . import batch, properties
+from .cases import KINDS, Case
+from .frame import EVENT, INVOKE
+from .plants import PLANTS
+from .reorder import reordered
+
+SEED = 7_000_000
+NO_PLANT = {"int-send-skip", "starved-partition"}  # never red; needs a history of its own
+
+
+def test_every_claim_has_a_plant():
+    assert set(PLANTS) | NO_PLANT == set(CHECKERS)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_healthy_is_never_red(kind):
+    probes = properties.healthy(kind, SEED, 120)
+    assert properties.check(probes, kind) == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_planted_is_named_and_nothing_else_in_any_order(kind):
+    probes, _ = properties.broken(kind, SEED, 3 * len(PLANTS))
+    assert {probe.plant for probe in probes} == set(PLANTS)
+    assert properties.check(probes, kind) == []
+    assert properties.check(probes, kind, order=1) == []
+
+
+def test_a_case_is_the_same_every_time():
+    case = Case(SEED, "loose")
+    assert case.frame().table().equals(case.frame().table())
+    assert not case.frame().table().equals(Case(SEED + 1, "loose").frame().table())
+
+
+def test_a_case_can_be_large():
+    frame = Case(3, "strict", commands=100, batch=500).frame()
+    assert len(frame) > 50_000
+    assert history.validate(frame.table()) == ()
+    assert batch.judged([frame], "strict").red == {}
+
+
+def test_another_order_keeps_what_followed():
+    frame = batch.frame(Case(SEED, "loose"), 0)
+    other = reordered(frame, np.random.default_rng(1))
+    assert not np.array_equal(frame.process, other.process)
+    assert history.validate(other.table()) == ()
+    for client in np.unique(frame.process):
+        mine, theirs = frame.process == client, other.process == client
+        for name in ("type", "op", "op_id", "off", "value"):
+            assert np.array_equal(frame.columns[name][mine], other.columns[name][theirs])
+    assert np.array_equal(frame.type == INVOKE, other.type == INVOKE)
+    assert np.array_equal(frame.type == EVENT, other.type == EVENT)
