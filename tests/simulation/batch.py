@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -52,10 +52,17 @@ def context(table: pa.Table, kind: str) -> CheckContext:
     )  # fmt: skip
 
 
-def judged(frames: Sequence[Frame], kind: str, claims: Iterable[str] = tuple(CHECKERS)) -> Judged:
-    """Judge frames as one history; each was made for its place in the sequence."""
+def judged(frames: Sequence[Frame], kind: str, *, screened: bool = False) -> Judged:
+    """Judge frames as one history; each was made for its place in the sequence.
+
+    Args:
+        frames: what to judge.
+        kind: of their cases.
+        screened: whether partitions in order are told apart first, as in large histories.
+    """
     table = concat(frames).table()
-    verdicts = judge(table, claims, context(table, kind))
+    worth_rows = 0 if screened else len(table) + 1
+    verdicts = judge(table, CHECKERS, context(table, kind), worth_rows=worth_rows)
     red: dict[int, set[str]] = {}
     for verdict in verdicts:
         for found in verdict.evidence if verdict.outcome is Outcome.FAIL else ():

@@ -4,7 +4,8 @@
 
 1. A healthy history is never red, and every claim that it can decide passes.
 2. A planted anomaly makes its claim red, and no other one.
-3. Both stay so when concurrent operations are written down in another order.
+3. Both stay so when concurrent operations are written down in another order, and whether a screen
+   tells partitions in order apart first (as in large histories) or not.
 
 Cases are judged some hundreds at a time (batch.py). What is wrong is printed as text, with what
 was planted and what the case came to when it was judged alone; the exit code is 1.
@@ -31,7 +32,7 @@ from .plants import PLANTS, planted
 from .reorder import reordered
 
 SIZE = 250  # cases of a batch
-REORDERED = 3  # every so many batches are judged in another order, too
+AGAIN = 3  # every so many batches are judged in another order, and without a screen, too
 UNDECIDED = {"starved-partition"}  # has no bound here
 
 
@@ -84,15 +85,22 @@ def broken(
     return probes, nowhere
 
 
-def check(probes: list[Probe], kind: str, order: int | None = None) -> list[str]:
+def check(
+    probes: list[Probe], kind: str, *, order: int | None = None, screened: bool = False
+) -> list[str]:
     """What is wrong with how these came out; `order` is the seed of another order."""
     frames = [probe.frame for probe in probes]
     if order is not None:
         random = np.random.default_rng(order)
         frames = [reordered(frame, random) for frame in frames]
-    judged = batch.judged(frames, kind)
+    judged = batch.judged(frames, kind, screened=screened)
     wrong = [
-        told(probe, frames[n], n, judged.red.get(n, frozenset()))
+        told(
+            probe,
+            frames[n],
+            judged.red.get(n, frozenset()),
+            f"place {n}, order {order}, {screened=}",
+        )
         for n, probe in enumerate(probes)
         if judged.red.get(n, frozenset()) != probe.red
     ]
@@ -104,14 +112,14 @@ def check(probes: list[Probe], kind: str, order: int | None = None) -> list[str]
     return wrong
 
 
-def told(probe: Probe, frame: Frame, place: int, found: frozenset[str]) -> str:
+def told(probe: Probe, frame: Frame, found: frozenset[str], where: str) -> str:
     """A case that came out wrong, for a person."""
     alone = batch.judged([frame], probe.case.kind)
     evidence = [f"  {v.claim}: {row}" for v in alone.verdicts for row in v.evidence[:3]]
     head = (
         f"{probe.case}: planted {probe.plant}, found {sorted(found)};"
         f" alone {sorted({c for claims in alone.red.values() for c in claims})}"
-        f" (place {place} of its batch)"
+        f" ({where})"
     )
     return "\n".join([head, *text.lines(frame), *evidence])
 
@@ -127,10 +135,14 @@ def run_batch(number: int, size: int = SIZE) -> Result:
         probes = healthy(kind, first, size)
     result.counts.update(f"{kind}, {probe.plant or 'healthy'}" for probe in probes)
     result.counts["rows"] += sum(len(probe.frame) for probe in probes)
-    result.wrong = check(probes, kind)
-    if number // (2 * len(KINDS)) % REORDERED == 0:
+    result.wrong = check(probes, kind, screened=True)
+    again = number // (2 * len(KINDS)) % AGAIN
+    if again == 0:
         result.counts["in another order"] += len(probes)
-        result.wrong += check(probes, kind, order=number)
+        result.wrong += check(probes, kind, order=number, screened=True)
+    elif again == 1:
+        result.counts["without a screen"] += len(probes)
+        result.wrong += check(probes, kind)
     return result
 
 

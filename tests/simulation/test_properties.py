@@ -23,10 +23,11 @@ def test_every_claim_has_a_plant():
     assert set(PLANTS) | NO_PLANT == set(CHECKERS)
 
 
+@pytest.mark.parametrize("screened", [False, True])
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_is_healthy_is_never_red(kind):
+def test_what_is_healthy_is_never_red(kind, screened):
     probes = properties.healthy(kind, SEED, 120)
-    assert properties.check(probes, kind) == []
+    assert properties.check(probes, kind, screened=screened) == []
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -34,7 +35,7 @@ def test_what_is_planted_is_named_and_nothing_else_in_any_order(kind):
     probes, _ = properties.broken(kind, SEED, 3 * len(PLANTS))
     assert {probe.plant for probe in probes} == set(PLANTS)
     assert properties.check(probes, kind) == []
-    assert properties.check(probes, kind, order=1) == []
+    assert properties.check(probes, kind, order=1, screened=True) == []
 
 
 def test_a_case_is_the_same_every_time():
