@@ -10,7 +10,7 @@ may hide an anomaly or invent one. What is checked, and why:
 - a value is sent once and completes at most once: values identify records;
 - one client's clock does not step back: durations and real-time order rest on it. A driver stamps
   its events on several threads, so steps up to CLOCK_SLACK_NS are order of writing, not of time.
-  What the lab itself notes (`kill`) is stamped elsewhere and left out of this.
+  What the lab itself notes (`kill`, ...) is stamped elsewhere and left out of this.
 
 Not checked here: whether there was enough to judge a claim. Each checker says that for itself.
 """
@@ -66,7 +66,8 @@ _ROW_RULES = (
     ),
     (
         """SELECT count(*) FROM (SELECT time_ns - lag(time_ns) OVER
-           (PARTITION BY process ORDER BY "index") AS step FROM history WHERE op <> 'kill')
+           (PARTITION BY process ORDER BY "index") AS step FROM history
+           WHERE op NOT IN ('kill', 'fault', 'sample', 'thread_dump'))
            WHERE step < -$slack""",
         "a client's clock steps back {n:,} times: its times cannot be compared",
     ),

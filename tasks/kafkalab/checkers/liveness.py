@@ -14,7 +14,8 @@ Operations: `open`, the first thing each client was asked to do after it, and `c
                 the client; one that had not ended close_ns later hangs. A client may be closed
                 several times: the life is judged by its first call and its first success.
                 A client that the lab killed is not judged; nor is one whose close was still
-                within its bound when the lab stopped looking.
+                within its bound when the lab stopped looking, nor one that ran while its
+                client was in a deadlock, if `deadlock` is judged.
 
 The lab's own admin client (process "admin") is no subject and is not judged.
 
@@ -96,9 +97,13 @@ SELECT e.process AS client, e.row_close, (e.closed_ns - e.from_ns) / 1e6 AS took
        (least(e.killed_ns, c.finished_ns) - e.from_ns) / 1e6 AS waited_ms, e.error,
        e.failed_ns IS NOT NULL AND e.closed_ns IS NULL AS failed
 FROM ended e, context c
-WHERE (e.closed_ns IS NULL AND e.failed_ns IS NOT NULL)
-   OR coalesce(e.closed_ns, least(e.killed_ns, c.finished_ns)) - e.from_ns > c.close_ns
+WHERE ((e.closed_ns IS NULL AND e.failed_ns IS NOT NULL)
+   OR coalesce(e.closed_ns, least(e.killed_ns, c.finished_ns)) - e.from_ns > c.close_ns)
+  AND {not_taken}
 ORDER BY e.row_close
+"""
+_NOT_DEADLOCKED = """NOT EXISTS (SELECT 1 FROM deadlocks d WHERE d.process = e.process
+    AND d.flight_ns <= coalesce(e.closed_ns, c.finished_ns) AND d.flight_end_ns > e.from_ns)
 """
 
 
@@ -122,13 +127,17 @@ def hung_close(view: HistoryView, context: CheckContext) -> ClaimVerdict:
     """A client did not close within the bound."""
     claim = "hung-close"
     view.use("clients")
+    not_taken = "true"
+    if view.judges("deadlock"):
+        view.use("deadlocks")
+        not_taken = _NOT_DEADLOCKED
     closes = view.number(_COUNT.format(op="close"))
     if not closes:
         return unknown(claim, "no client was closed: there is nothing to judge")
     bound = context.close_ns / 1e9
     return decided(
         claim,
-        view.find(_HUNG),
+        view.find(_HUNG.format(not_taken=not_taken)),
         f"{{count}} clients did not close within {bound:g} s",
         f"each of {closes:,} closes ended within {bound:g} s",
     )

@@ -68,7 +68,8 @@ WITH judged AS (
            arg_min(scope, scope) FILTER (passed) AS reader
     FROM judged GROUP BY value
 ), stalled AS (
-    SELECT topic, part, min(position) AS position FROM stalls WHERE at_end GROUP BY ALL
+    SELECT topic, part, min(position) AS position FROM causes
+    WHERE at_end AND cause <> 'fault' GROUP BY ALL
 ), orphaned AS (
     SELECT DISTINCT topic, part FROM orphans, context
     WHERE at_end AND list_contains(claims, 'orphan-partition')
@@ -86,7 +87,7 @@ LEFT JOIN orphaned o ON o.topic = u.topic AND o.part = u.part
 
 RELATIONS: dict[str, Relation] = {
     "unread": Relation(("sends", "deliveries", "visible"), _UNREAD),
-    "loss": Relation(("unread", "spans", "skips", "stalls", "torn", "orphans"), _LOSS),
+    "loss": Relation(("unread", "spans", "skips", "causes", "torn", "orphans"), _LOSS),
 }
 
 _LOST = """

@@ -27,10 +27,13 @@ from kafkalab.checkers import (
     pausing,
     rebalance,
     rebalance_tables,
+    progress,
+    progress_tables,
     stall,
     tables,
     transaction_tables,
     transactions,
+    watermark,
 )
 from kafkalab.checkers.protocol import Checker, Relation
 from kafkalab.model.claim import CLAIMS
@@ -87,6 +90,9 @@ CHECKERS: Mapping[str, Checker] = MappingProxyType(
         "startup": liveness.startup,
         "stall": stall.stall,
         "hung-close": liveness.hung_close,
+        "deadlock": progress.deadlock,
+        "unrecovered": progress.unrecovered,
+        "slow-watermark": watermark.slow_watermark,
         "starved-partition": fairness.starved_partition,
     }
 )
@@ -96,6 +102,8 @@ RELATIONS: Mapping[str, Relation] = MappingProxyType(
         **tables.BASE,
         **content.RELATIONS,
         **stall.RELATIONS,
+        **progress_tables.RELATIONS,
+        **watermark.RELATIONS,
         **loss.RELATIONS,
         **order.RELATIONS,
         **transaction_tables.RELATIONS,

@@ -60,6 +60,9 @@ CLAIMS = MappingProxyType(
         "startup": "a client was not usable within the bound",
         "stall": "records were available and none was delivered for the bound",
         "hung-close": "a client did not close within the bound",
+        "deadlock": "no progress and no CPU for the bound, with operations in flight",
+        "unrecovered": "no progress within the bound after a fault was healed",
+        "slow-watermark": "acknowledged with acks=all, and not readable within the bound",
         "unshared-group": "a member of a group was given no partition though there were enough",
         "starved-partition": "a partition got far less than its fair share of deliveries",
         # resource

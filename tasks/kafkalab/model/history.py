@@ -37,6 +37,13 @@ One row per partition: `commit`, `committed`, `group_offsets`, `assigned`, `revo
 `pause`, `resume`, `seek`, `assign`, the `send_offsets` of `txn`. An empty `poll` is a row without
 topic. A `kill` (type event, op kill) says that the lab killed the process hosting the client: a
 crash by design.
+
+What the lab notes beside `kill`, as rows of type `event` with a `detail`: `fault`, by process
+"lab", {"fault": a name that no other fault of the cell has, "phase": "injected" | "healed"};
+`sample`, by the client, {"cpu_ms": CPU time that its process has used since its start, "threads":
+how many it has}, read from outside about twice a second, one row for each client of the process;
+`thread_dump`, by the client, {"text": the dump} or {"uri": where it lies}. They are stamped by the
+lab, whose rows may arrive among the driver's in another order than their times.
 """
 
 from __future__ import annotations
@@ -102,6 +109,10 @@ class CheckContext:
     settle_ns: int = 15_000_000_000  # a group that does not change for this long has converged
     rounds_max: int = 3  # rebalances that one change of the members may take; cooperative needs 2
     zombie_ns: int = 10_000_000_000  # a member put out of its group must notice within this
+    deadlock_ns: int = 30_000_000_000  # no progress and no CPU for this long: a deadlock
+    deadlock_cpu_ratio: float = 0.01  # of one core: below it no CPU; an idle runtime ticks
+    recovery_ns: int = 60_000_000_000  # after a fault: a session timeout (45 s) and a rebalance
+    watermark_ns: int = 10_000_000_000  # from acknowledged to readable: 20 waits of a fetch
     duplicates_allowed: bool = False  # at-least-once producer: retries may append twice
     redelivery_allowed: bool = False  # a crash or a rebalance without commit happens by design
     fairness_ratio_min: float = 0.0  # B04: least share of the mean; 0 switches the claim off

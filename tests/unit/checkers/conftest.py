@@ -11,11 +11,15 @@ it open. Partitions are `topic/partition`.
     c0 poll t/0 3@2<t/1                its payload says that it was sent to t/1
     c0 poll t/0 3@2~null               it is not plain: see CONTENTS; of a send likewise
     c0 commit t/0=3                    asked for and acknowledged; `c0 commit -> ok t/0=3`: what
-                                       the client thinks, and what was acknowledged
+                                       the client thinks, and what was acknowledged;
+                                       `c0 commit async t/0=3`: what mode says
     c0 committed t/0=3                 admin group_offsets g t/0=3
     c0 close    c0 kill    c0 subscribe t
     p0 txn begin                       also init, commit, abort; `-> fail PRODUCER_FENCED`
     p0 txn send_offsets c0 t/0=3       the offsets of c0's group, as part of the transaction
+    lab fault F injected   lab fault F healed
+    c0 sample 1500         its process has used 1,500 ms of CPU
+    c0 thread_dump TEXT
 
 A file holds sections, `== NAME | OUTCOME [| context fields]`; lines before the first are shared.
 """
@@ -46,6 +50,7 @@ CONTENTS = {
     "marker": {"key": "\0\0\0\1", "value": "\0\0\0\0\0\0"},
 }
 HISTORIES = Path(__file__).parents[2] / "histories"
+NOTES = {"fault": ("fault", "phase"), "sample": ("cpu_ms",), "thread_dump": ("text",)}
 
 
 @dataclass(frozen=True)
@@ -81,6 +86,9 @@ class Writer:
                 self._row(client, "event", op, -1, topic=topic, partition=part, generation=gen)
         elif op == "kill":
             self._row(client, "event", op, -1, detail="{}")
+        elif op in NOTES:
+            detail = json.dumps(dict(zip(NOTES[op], map(_number, words), strict=True)))
+            self._row(client, "event", op, -1, detail=detail)
         else:
             self._ids += 1
             getattr(self, f"_{op}", self._plain)(client, op, words, end.split())
@@ -154,6 +162,8 @@ class Writer:
 
     def _offsets(self, client: str, op: str, words: list[str], end: list[str]) -> None:
         detail = json.dumps({"group": words.pop(0)}) if op == "group_offsets" else None
+        if words[:1] == ["async"]:
+            detail = json.dumps({"mode": words.pop(0)})
         asked = [_offset(word) for word in words]
         shown = asked if op in ("commit", "assign", "seek", "pause", "resume") else []
         for fields in shown or [{}]:
@@ -182,6 +192,10 @@ def _duration(text: str) -> int:
     match = re.fullmatch(r"\+(\d+)(ms|s)", text.strip())
     assert match, f"expected +2s or +300ms, found {text!r}"
     return int(match[1]) * MS * (1000 if match[2] == "s" else 1)
+
+
+def _number(word: str) -> int | str:
+    return int(word) if word.isdigit() else word
 
 
 def _place(word: str) -> tuple[str, int | None]:
