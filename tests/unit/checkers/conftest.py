@@ -22,6 +22,7 @@ it open. Partitions are `topic/partition`.
     c0 thread_dump TEXT
 
 A file holds sections, `== NAME | OUTCOME [| context fields]`; lines before the first are shared.
+A field `claims=["stall"]` says that no other claim is judged beside these.
 """
 
 from __future__ import annotations
@@ -60,6 +61,7 @@ class Section:
     outcome: str
     rows: tuple[Row, ...]
     context: CheckContext
+    claims: tuple[str, ...] = ()  # those that are judged together; empty: all
 
 
 class Writer:
@@ -218,10 +220,10 @@ def sections(path: Path) -> Iterator[Section]:
         for line in (*shared.splitlines(), *body.splitlines()):
             writer.line(line)
         settings = dict(word.split("=") for word in " ".join(fields).split())
-        context = CheckContext(
-            finished_ns=writer.now, **{k: json.loads(v) for k, v in settings.items()}
-        )
-        yield Section(path.stem, name, outcome, tuple(writer.rows), context)
+        parsed = {k: json.loads(v) for k, v in settings.items()}
+        claims = tuple(parsed.pop("claims", ()))
+        context = CheckContext(finished_ns=writer.now, **parsed)
+        yield Section(path.stem, name, outcome, tuple(writer.rows), context, claims)
 
 
 @pytest.fixture

@@ -1,0 +1,250 @@
+"""The golden histories, judged once; then asked of each mutant whether they would notice it.
+
+A mutant of a relation is first run alone: where it gives the rows that the relation gave, nothing
+behind it can change, and the next history is asked. Else what depends on it is made again, inside
+a transaction that is rolled back, and the claims that look at it are judged again. A history *kills*
+a mutant when test_golden.py would fail: its own claim ends otherwise than its section says, or
+another is red.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import importlib.util
+import sys
+import types
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import sqlglot
+from sqlglot import exp
+
+from kafkalab.checkers import history
+from kafkalab.checkers.protocol import HistoryView
+from kafkalab.checkers.registry import CHECKERS, RELATIONS
+
+ROOT = Path(__file__).parents[2]
+LANGUAGE = ROOT / "tests" / "unit" / "checkers" / "conftest.py"
+HISTORIES = ROOT / "tests" / "histories"
+INVALID = (duckdb.BinderException, duckdb.ParserException, duckdb.NotImplementedException)
+
+
+class NotAMutant(Exception):
+    """It does not even compile, so it shows nothing."""
+
+
+class Connection:
+    """Notes every statement, and runs another one in place of those in `instead`."""
+
+    def __init__(self, real: Any) -> None:
+        self.real = real
+        self.said: list[str] = []
+        self.instead: Mapping[str, str] = {}
+
+    def execute(self, sql: str, *args: Any) -> Any:
+        self.said.append(sql)
+        return self.real.execute(self.instead.get(sql, sql), *args)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.real, name)
+
+
+class Golden:
+    """One section of a golden history, with every relation made."""
+
+    def __init__(self, section: Any) -> None:
+        self.section = section
+        self.claims = tuple(section.claims or CHECKERS)
+        table = history.table(section.rows)
+        self.view = HistoryView(table, section.context, self.claims, RELATIONS)
+        self.connection = Connection(self.view._connection)
+        self.connection.execute("SET threads = 1")  # so small a history is judged faster
+        self.view._connection = self.connection
+        self.queries = {claim: self._judge(claim) for claim in self.claims}
+        self.view.use(*RELATIONS)
+        self._rows: dict[str, list[str]] = {}
+
+    def _judge(self, claim: str) -> frozenset[str]:
+        self.connection.said.clear()
+        verdict = CHECKERS[claim](self.view, self.section.context)
+        if not self.as_expected(claim, verdict):
+            raise AssertionError(f"{self.section.claim}: {self.section.name}: {verdict}")
+        made = ("CREATE TEMP TABLE", "CREATE TEMP VIEW")
+        return frozenset(sql for sql in self.connection.said if not sql.startswith(made))
+
+    def as_expected(self, claim: str, verdict: Any) -> bool:
+        if claim == self.section.claim:
+            return str(verdict.outcome.value) == self.section.outcome
+        return verdict.outcome != "fail" and "crash" not in verdict.summary
+
+    def rows(self, name: str) -> list[str]:
+        """What a relation holds, in an order of its own."""
+        if name not in self._rows:
+            self._rows[name] = self._ordered(f"SELECT * FROM {name}")  # noqa: S608 - a relation
+        return self._rows[name]
+
+    def _ordered(self, sql: str) -> list[str]:
+        return sorted(map(repr, self.connection.real.execute(sql).fetchall()))
+
+    def kills_relation(self, name: str, sql: str) -> bool:
+        """Whether a relation with other SQL would be noticed."""
+        try:
+            if self._ordered(sql) == self.rows(name):
+                return False
+        except INVALID as error:
+            raise NotAMutant(str(error)) from error
+        except duckdb.Error:
+            return True
+        originals = {dependent: self.rows(dependent) for dependent in dependents(name)}
+        self.connection.real.execute("BEGIN")
+        try:
+            changed = self._make_again(name, sql, originals)
+            touched = [c for c in self.claims if looks_at(self.queries[c]) & changed]
+            return self._noticed(touched)
+        except duckdb.Error:
+            return True
+        finally:
+            self.connection.real.execute("ROLLBACK")
+
+    def _make_again(self, name: str, sql: str, originals: Mapping[str, list[str]]) -> set[str]:
+        changed = {name}
+        self._replace(name, sql)
+        for dependent, before in originals.items():
+            if parents(dependent) & changed:
+                again = RELATIONS[dependent].sql
+                if self._ordered(again) != before:
+                    self._replace(dependent, again)
+                    changed.add(dependent)
+        return changed
+
+    def _replace(self, name: str, sql: str) -> None:
+        run = self.connection.real.execute
+        views = run("SELECT count(*) FROM duckdb_views() WHERE view_name = ?", [name]).fetchone()
+        kind = "VIEW" if views[0] else "TABLE"
+        run(f"CREATE OR REPLACE TEMP {kind} {name} AS {sql}")
+
+    def kills_query(self, claim: str, sql: str, mutated: str) -> bool:
+        """Whether a claim that asks something else would be noticed."""
+        if sql not in self.queries.get(claim, ()):
+            return False
+        self.connection.instead = {sql: mutated}
+        try:
+            return self._noticed([claim])
+        finally:
+            self.connection.instead = {}
+
+    def kills_code(self, claims: Iterable[str]) -> bool:
+        """Whether claims whose functions were changed end otherwise."""
+        return self._noticed([claim for claim in claims if claim in self.claims])
+
+    def _noticed(self, claims: Iterable[str]) -> bool:
+        for claim in sorted(claims, key=lambda c: c != self.section.claim):
+            try:
+                verdict = CHECKERS[claim](self.view, self.section.context)
+            except INVALID as error:
+                if self.connection.instead:
+                    raise NotAMutant(str(error)) from error
+                return True
+            except Exception:  # noqa: BLE001 - a checker that crashes is noticed, however it does
+                return True
+            if not self.as_expected(claim, verdict):
+                return True
+        return False
+
+
+class Stage:
+    """All sections, each judged when it is first asked."""
+
+    def __init__(self) -> None:
+        spec = importlib.util.spec_from_file_location("golden_language", LANGUAGE)
+        language = importlib.util.module_from_spec(spec)
+        sys.modules["golden_language"] = language
+        spec.loader.exec_module(language)
+        paths = sorted(HISTORIES.glob("*.txt"))
+        self.sections = [s for path in paths for s in language.sections(path)]
+        self._goldens: dict[int, Golden] = {}
+        self._killers: dict[str, list[int]] = {}
+
+    def golden(self, number: int) -> Golden:
+        if number not in self._goldens:
+            self._goldens[number] = Golden(self.sections[number])
+        return self._goldens[number]
+
+    def asked(self, owner: str, claims: Sequence[str]) -> Iterator[tuple[int, Golden]]:
+        """First those that killed this owner's mutants, then those of `claims`, in this order."""
+        near = [n for claim in claims for n, s in enumerate(self.sections) if s.claim == claim]
+        for number in dict.fromkeys((*self._killers.get(owner, ()), *near)):
+            yield number, self.golden(number)
+
+    def killed(self, owner: str, number: int) -> str:
+        """Remember who killed a mutant of `owner`; returns its name."""
+        known = self._killers.setdefault(owner, [])
+        if number in known:
+            known.remove(number)
+        known.insert(0, number)
+        return f"{self.sections[number].claim}: {self.sections[number].name}"
+
+    def queries(self, claim: str) -> list[str]:
+        """What a claim asks, in any section of its own."""
+        own = [n for n, section in enumerate(self.sections) if section.claim == claim]
+        asked = [sql for n in own for sql in sorted(self.golden(n).queries[claim])]
+        return [sql for sql in dict.fromkeys(asked) if " FROM found" not in sql]
+
+
+@functools.cache
+def tables(sql: str) -> frozenset[str]:
+    """The shared relations that a statement reads."""
+    tree = sqlglot.parse_one(sql, dialect="duckdb")
+    return frozenset(table.name for table in tree.find_all(exp.Table)) & frozenset(RELATIONS)
+
+
+@functools.cache
+def looks_at(queries: frozenset[str]) -> frozenset[str]:
+    """The shared relations that these statements read."""
+    return frozenset(name for sql in queries for name in tables(sql))
+
+
+def parents(name: str) -> frozenset[str]:
+    return tables(RELATIONS[name].sql) - {name}
+
+
+@functools.cache
+def dependents(name: str) -> tuple[str, ...]:
+    """Every relation that rests on `name`, in the order in which they can be made."""
+    found: set[str] = {name}
+    while True:
+        more = {other for other in RELATIONS if parents(other) & found} - found
+        if not more:
+            break
+        found |= more
+    ordered: list[str] = []
+    rest = found - {name}
+    while rest:
+        ready = sorted(r for r in rest if not parents(r) & rest)
+        ordered += ready
+        rest -= set(ready)
+    return tuple(ordered)
+
+
+@contextmanager
+def changed_code(module: types.ModuleType, source: str) -> Iterator[None]:
+    """The module's functions run the code of `source` meanwhile, whoever holds them."""
+    compiled = types.ModuleType(module.__name__)
+    compiled.__dict__.update({k: v for k, v in vars(module).items() if k.startswith("__")})
+    namespace = dict(vars(module))
+    body = [n for n in ast.parse(source).body if isinstance(n, ast.FunctionDef)]
+    exec(compile(ast.Module(body, []), module.__file__, "exec"), namespace)  # noqa: S102
+    names = [node.name for node in body]
+    before = {name: getattr(module, name).__code__ for name in names}
+    try:
+        for name in names:
+            getattr(module, name).__code__ = namespace[name].__code__
+        yield
+    finally:
+        for name, code in before.items():
+            getattr(module, name).__code__ = code
+
