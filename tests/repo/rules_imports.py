@@ -62,9 +62,10 @@ KIT = "docker/clients/kit-python/*.py"
 KIT_NEEDS = {"driverkit", "hdrh", "numpy", "zlib_ng"}
 
 # what a pure package would need in order to know a clock, a file, a socket or a log; the folder
-# that a query engine spills to (tempfile) is no input and stays allowed
+# that a query engine spills to (tempfile) is no input and stays allowed, and so does the path of a
+# history, which it reads where it lies
 IMPURE = {"logging", "os", "pathlib", "shutil", "socket", "subprocess", "time"}
-PURE = ("model", "checkers", "measure")
+PURE = {"model": set(), "checkers": {"pathlib"}, "measure": set()}
 
 
 def imports(node: ast.AST, path: str) -> Iterator[tuple[str, int]]:
@@ -150,7 +151,7 @@ def costly_imports_wait(tree):
 def pure_packages_know_no_world(tree):
     for source in tree.sources(*(f"tasks/kafkalab/{package}/*.py" for package in PURE)):
         for module, line in imports(source.syntax, source.path):
-            if top(module) in IMPURE:
+            if top(module) in IMPURE - PURE[source.package]:
                 yield f"{source.path}:{line}: {source.package} is pure, it may not import {module}"
 
 

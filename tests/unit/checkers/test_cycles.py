@@ -103,9 +103,7 @@ def test_a_large_graph_s_circles_are_all_found(size):
     count = 20_000
     chain = np.arange(count, dtype=np.int64)
     back = chain[::1000]
-    graph = Edges(
-        np.concatenate((chain[:-1], back + size - 1)), np.concatenate((chain[1:], back))
-    )
+    graph = Edges(np.concatenate((chain[:-1], back + size - 1)), np.concatenate((chain[1:], back)))
     looked = components(graph)
     assert [len(nodes) for nodes in looked.cyclic()] == [size] * (count // 1000)
     assert all(len(looked.cycle(nodes)) == size for nodes in looked.cyclic()[:3])
