@@ -42,7 +42,7 @@ from kafkalab.model.history import CheckContext
 from kafkalab.model.verdict import ClaimVerdict
 
 _SAMPLED = """
-SELECT count(DISTINCT process) FROM paces WHERE process IN (
+SELECT count(DISTINCT process) FROM cpu_use WHERE process IN (
     SELECT process FROM actions WHERE type = 'invoke' UNION SELECT process FROM sends)
 """
 
@@ -85,7 +85,7 @@ def deadlock(view: HistoryView, context: CheckContext) -> ClaimVerdict:
     """No progress and no CPU for the bound, with operations in flight."""
     claim = "deadlock"
     bound = context.deadlock_ns / 1e9
-    view.use("paces", "sends")
+    view.use("cpu_use", "sends")
     sampled = view.number(_SAMPLED)
     if not sampled:
         return unknown(claim, f"no client's CPU (op sample) was read over {bound:g} s")

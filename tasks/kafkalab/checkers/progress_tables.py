@@ -4,7 +4,7 @@ outages       times in which faults were in force, joined where they overlap: `f
               `healed_ns` (finished_ns and `open` where the last was not healed), `until_ns` the
               next injection or the end, `settled_ns` until when a client may recover. The times
               [from_ns, settled_ns] do not overlap.
-paces         what a client's process used between two samples that lie deadlock_ns apart.
+cpu_use       what a client's process used between two samples that lie deadlock_ns apart.
 flights       operations that took longer than deadlock_ns, polls of a stall among them: from
               `from_ns` to `to_ns`, the completion or else the end of the client's life.
 deadlocks     the flights in which the client did nothing and used no CPU for the bound.
@@ -88,8 +88,8 @@ _DEADLOCKS = """
 WITH idle AS (
     SELECT f.process, f.op, f.idx, f.from_ns AS flight_ns, f.to_ns AS flight_end_ns,
            p.from_ns, p.to_ns, p.used_ms, p.row_from, p.row_to
-    FROM context, flights f JOIN paces p ON p.process = f.process
-         AND p.from_ns >= f.from_ns AND p.to_ns <= f.to_ns
+    FROM flights f JOIN cpu_use p ON p.process = f.process
+         AND p.from_ns >= f.from_ns AND p.to_ns <= f.to_ns, context
     WHERE p.used_ms <= deadlock_cpu_ratio * (p.to_ns - p.from_ns) / 1e6
 ), calm AS (
     SELECT * FROM idle i WHERE NOT EXISTS (
@@ -225,9 +225,9 @@ FROM causes WHERE cause = 'unrecovered' GROUP BY reader, to_ns
 
 RELATIONS: dict[str, Relation] = {
     "outages": Relation(("actions",), _OUTAGES),
-    "paces": Relation(("actions",), _PACES),
+    "cpu_use": Relation(("actions",), _PACES),
     "flights": Relation(("actions", "sends", "stalls", "clients"), _FLIGHTS),
-    "deadlocks": Relation(("flights", "paces", "outages", "polling", "deliveries"), _DEADLOCKS),
+    "deadlocks": Relation(("flights", "cpu_use", "outages", "polling", "deliveries"), _DEADLOCKS),
     "causes": Relation(("stalls", "outages", "deadlocks", "lives", "polling"), _CAUSES),
     "sending": Relation(("sends", "actions", "outages"), _SENDING),
     "recoveries": Relation(("sending",), _RECOVERIES),

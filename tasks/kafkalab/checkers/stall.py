@@ -190,23 +190,27 @@ HAVING p.to_ns - greatest(p.from_ns, min(s.ack_ns)) > c.stall_ns
 
 # time in which a poll was in flight, or the next followed within a second
 _POLLING = """
-WITH waiting AS (
-    SELECT DISTINCT v.process
-    FROM waits w JOIN lives v ON v.process = w.reader OR v.scope = w.reader
-), asked AS (
+WITH asked AS (
     SELECT i.process, i.time_ns AS from_ns, c.time_ns AS done_ns,
            lead(i.time_ns) OVER (PARTITION BY i.process ORDER BY i.idx) AS next_ns
-    FROM (SELECT * FROM polls SEMI JOIN waiting USING (process) WHERE type = 'invoke') i
+    FROM (SELECT * FROM polls SEMI JOIN watched USING (process) WHERE type = 'invoke') i
     ASOF LEFT JOIN (SELECT process, op_id, min(idx) AS idx, min(time_ns) AS time_ns FROM (
                         SELECT process, op_id, idx, time_ns FROM polls WHERE type <> 'invoke'
                         UNION ALL SELECT process, op_id, idx, time_ns FROM given
-                    ) SEMI JOIN waiting USING (process) GROUP BY ALL) c
+                    ) SEMI JOIN watched USING (process) GROUP BY ALL) c
       ON c.process = i.process AND c.op_id = i.op_id AND i.idx <= c.idx
 )
 SELECT process, from_ns,
        least(coalesce(greatest(done_ns, least(next_ns, done_ns + 1000000000)), done_ns, next_ns,
                       finished_ns), finished_ns) AS to_ns
 FROM asked, context
+"""
+
+# Clients whose polls matter: those with partitions that may have waited too long.
+_WATCHED = """
+SELECT DISTINCT d.reader AS process FROM duties d SEMI JOIN suspects USING (topic, part)
+UNION SELECT DISTINCT process FROM given SEMI JOIN suspects USING (topic, part)
+UNION SELECT v.process FROM waits w JOIN lives v ON v.process = w.reader OR v.scope = w.reader
 """
 
 _STALLS = """
@@ -240,7 +244,8 @@ RELATIONS: dict[str, Relation] = {
     "gaps": Relation(("lives", "given"), _GAPS),
     "idle": Relation(("duties", "group_duties", "gaps"), _IDLE),
     "waits": Relation(("idle", "spans", "skips"), _WAITS),
-    "polling": Relation(("polls", "given", "waits", "lives"), _POLLING),
+    "watched": Relation(("duties", "suspects", "given", "waits", "lives"), _WATCHED),
+    "polling": Relation(("polls", "given", "watched"), _POLLING),
     "stalls": Relation(("waits", "polling", "lives"), _STALLS),
 }
 

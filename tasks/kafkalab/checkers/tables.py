@@ -7,7 +7,8 @@ actions     the rows of it that are neither of `send` nor of `poll`: few, so loo
 places      one row a partition: whether it is `suspect`, and counters, see screen/marks.py. Where a
             client was to choose the partition, part is −1.
 quiet       the counters of all partitions that are not suspect, in one row.
-idle        see stall.py. A partition in which somebody may have waited too long is suspect, too.
+idle        see stall.py; lulled: see watermark.py. A partition in which somebody may have waited
+            too long is suspect, too; all are where the lab noted faults or samples (progress.py).
 suspects    the suspect partitions, and −1 for each of their topics.
 records     those rows of `send`, and of `poll` with a record, that concern suspect partitions.
             `sends`, `deliveries` and all that is made of them are about these only.
@@ -60,6 +61,9 @@ SELECT * REPLACE (process::client_name AS process, topic::topic_name AS topic) F
 _SUSPECTS = """
 WITH marked AS (
     SELECT topic, part FROM places WHERE suspect UNION SELECT topic, part FROM idle
+    UNION SELECT topic, part FROM lulled
+    UNION SELECT topic, part FROM places
+    WHERE EXISTS (SELECT 1 FROM actions WHERE op IN ('fault', 'sample'))
 ), whole AS (
     SELECT DISTINCT p.topic, p.part FROM places p JOIN marked m ON m.topic = p.topic AND m.part < 0
 )
@@ -185,7 +189,7 @@ BASE: dict[str, Relation] = {
     "placed": Relation((), _OF_PLACE.format("placed")),
     "first_sends": Relation((), _OF_CLIENT.format("first_sends")),
     "clients": Relation(("actions", "polls", "given"), _CLIENTS),
-    "suspects": Relation(("places", "idle"), _SUSPECTS),
+    "suspects": Relation(("places", "idle", "lulled"), _SUSPECTS),
     "quiet": Relation(("suspects",), _QUIET),
     "records": Relation(("events", "suspects"), _RECORDS),
     "sends": Relation(("records", "clients", "txn_sends"), _SENDS),

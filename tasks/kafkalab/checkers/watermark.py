@@ -44,6 +44,32 @@ HAVING bool_and(coalesce(detail ->> '$.config.acks' = '-1', false)
    AND NOT bool_or(detail ->> '$.config.transactional_id' IS NOT NULL)
 """
 
+# partitions of readers that owned one for longer than the bound without being given any of it; of
+# each eighth of the bound the first and the last delivery tell
+_LULLED = """
+WITH times AS (
+    SELECT g.process, g.topic, g.part, min(g.time_ns) AS first_ns, max(g.time_ns) AS last_ns
+    FROM given g, context c
+    GROUP BY g.process, g.topic, g.part, g.time_ns // greatest(c.watermark_ns // 8, 1)
+), points AS (
+    SELECT process, topic, part, first_ns AS time_ns FROM times
+    UNION SELECT process, topic, part, last_ns FROM times
+    UNION SELECT reader, topic, part, from_ns FROM duties
+    UNION SELECT reader, topic, part, to_ns FROM duties
+), steps AS (
+    SELECT process, topic, part, time_ns AS from_ns,
+           lead(time_ns) OVER (PARTITION BY process, topic, part ORDER BY time_ns) AS to_ns
+    FROM points
+), waiting AS (
+    SELECT DISTINCT s.process FROM steps s JOIN duties d ON d.reader = s.process
+         AND d.topic = s.topic AND d.part = s.part AND s.from_ns >= d.from_ns
+         AND s.to_ns <= d.to_ns, context c
+    WHERE s.to_ns - s.from_ns > c.watermark_ns AND list_contains(c.claims, 'slow-watermark')
+)
+SELECT topic, part FROM given SEMI JOIN waiting USING (process)
+UNION SELECT d.topic, d.part FROM duties d JOIN waiting w ON w.process = d.reader
+"""
+
 # what each poll gave of a partition, with the acknowledgement of its lowest record
 _FIRSTS = """
 WITH batches AS (
@@ -151,6 +177,7 @@ WHERE w.asked_ns - coalesce(x.excused_ns, 0) > c.watermark_ns
 
 RELATIONS: dict[str, Relation] = {
     "promisers": Relation(("actions",), _PROMISERS),
+    "lulled": Relation(("given", "duties"), _LULLED),
     "firsts": Relation(("deliveries", "sends", "promisers"), _FIRSTS),
     "lulls": Relation(("firsts", "duties"), _LULLS),
     "awaited": Relation(("lulls",), _AWAITED),
@@ -160,6 +187,11 @@ RELATIONS: dict[str, Relation] = {
 _READ_OR_LATE = """
 SELECT (SELECT count(*) FROM firsts, context WHERE time_ns - ack_ns <= watermark_ns)
        + (SELECT count(*) FROM late)
+       + (SELECT count(*) FROM context c, (SELECT * FROM given ANTI JOIN suspects
+                                           USING (topic, part)) g
+          ASOF JOIN (SELECT * FROM placed SEMI JOIN promisers USING (process)) p
+            ON p.topic = g.topic AND p.part = g.part AND p.low <= g.low
+          WHERE g.low < p.low + p.n AND g.time_ns - p.time_ns <= c.watermark_ns)
 """
 
 _FOUND = """
@@ -173,10 +205,11 @@ FROM late GROUP BY value, topic, part, off ORDER BY row_acked
 def slow_watermark(view: HistoryView, context: CheckContext) -> ClaimVerdict:
     """Acknowledged with acks=all, and not readable within the bound."""
     claim = "slow-watermark"
-    view.use("promisers", "sends")
+    view.use("promisers", "sends", "placed", "given")
     if not view.number(
         """SELECT count(*) FROM (
-           SELECT 1 FROM sends SEMI JOIN promisers USING (process) WHERE acknowledged LIMIT 1)"""
+           SELECT process FROM sends WHERE acknowledged UNION SELECT process FROM placed
+           ANTI JOIN suspects USING (topic, part)) SEMI JOIN promisers USING (process)"""
     ):
         return unknown(claim, "no producer that is known to ask for acks=all had a record acked")
     view.use("late")
