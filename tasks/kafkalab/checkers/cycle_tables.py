@@ -11,9 +11,9 @@ acts       the operations of wr: what, by whom, when (`main`); one row more for 
            polls are part of another's transaction. `begin_ns` and `end_ns` are −1 where they are
            unknown, or not needed.
 extents    per transaction and partition: its lowest and highest acknowledged offset.
-cycles     what was found in the graph of reads: one row a step of a cycle, from `node` to `next`;
-           further cycles than evidence is kept for have one row alone. Empty unless cycles.py
-           puts something else there, and so is
+cycles     what was found in the graph of reads, as far as evidence is kept: one row a step of a
+           cycle, from `node` to `next`. Empty unless cycle_search.py puts something there; so are
+cycle_counts  how many there are, and
 cyclic     the pairs of wr on such cycles, whose early reads precommitted-read does not count again.
 ww         one row a pair of transactions: `writer` wrote below what `later` wrote.
 """
@@ -23,19 +23,19 @@ from __future__ import annotations
 from kafkalab.checkers.protocol import Relation
 
 _TXN_POLLS = """
-WITH polls AS (
+WITH came AS (
     SELECT process, op_id, min(idx) AS idx, max(time_ns) AS end_ns FROM deliveries
     WHERE process IN (SELECT process FROM txns UNION SELECT group_of FROM txn_steps
                       WHERE group_of IS NOT NULL) GROUP BY process, op_id
 ), own AS (
-    SELECT p.*, t.txn FROM polls p
+    SELECT p.*, t.txn FROM came p
     ASOF JOIN txns t ON t.process = p.process AND t.txn <= p.idx WHERE p.idx < t.until
 ), sent AS (
     SELECT s.group_of, s.begin_ns, s.begin_idx, t.txn, t.until FROM (
         SELECT * FROM txn_steps WHERE action = 'send_offsets' AND outcome = 'ok') s
     ASOF JOIN txns t ON t.process = s.process AND t.txn <= s.begin_idx
 ), via AS (
-    SELECT p.*, s.txn FROM polls p
+    SELECT p.*, s.txn FROM came p
     ASOF JOIN sent s ON s.group_of = p.process AND s.begin_ns >= p.end_ns
     WHERE s.begin_idx < s.until
 )
@@ -64,7 +64,7 @@ WHERE r.state <> 'aborted'
 """
 
 _WR = """
-WITH polls AS (
+WITH came AS (
     SELECT process, op_id, min(idx) AS node FROM deliveries GROUP BY process, op_id
 ), commands AS (
     SELECT process, op_id, min(invoke_idx) AS node FROM sends WHERE txn IS NULL
@@ -82,7 +82,7 @@ WITH polls AS (
 ), joined AS (
     SELECT g.writer, coalesce(m.txn, p.node) AS reader, g.* EXCLUDE (writer),
            g.idx IN (SELECT idx FROM backward) AS against
-    FROM given g JOIN polls p ON p.process = g.process AND p.op_id = g.op_id
+    FROM given g JOIN came p ON p.process = g.process AND p.op_id = g.op_id
     LEFT JOIN txn_polls m ON m.process = g.process AND m.op_id = g.op_id
 )
 SELECT writer, reader, bool_and(early) AS early, bool_or(against) AS against,
@@ -143,14 +143,16 @@ SELECT '' AS claim, 0 AS number, 0 AS step, CAST(0 AS BIGINT) AS node, CAST(0 AS
 WHERE false
 """
 
+_CYCLE_COUNTS = "SELECT '' AS claim, 0 AS n WHERE false"
+
 _CYCLIC = "SELECT CAST(0 AS BIGINT) AS writer, CAST(0 AS BIGINT) AS reader WHERE false"
 
 _CYCLIC_READS = """
-WITH polls AS (
+WITH came AS (
     SELECT process, op_id, min(idx) AS node FROM deliveries
     WHERE process IN (SELECT process FROM early) GROUP BY process, op_id
 )
-SELECT e.idx FROM early e JOIN polls p ON p.process = e.process AND p.op_id = e.op_id
+SELECT e.idx FROM early e JOIN came p ON p.process = e.process AND p.op_id = e.op_id
 LEFT JOIN txn_polls m ON m.process = e.process AND m.op_id = e.op_id
 JOIN cyclic c ON c.writer = e.txn AND c.reader = coalesce(m.txn, p.node)
 """
@@ -163,6 +165,7 @@ RELATIONS: dict[str, Relation] = {
     "acts": Relation(("wr", "polls", "txns", "txn_polls"), _ACTS),
     "extents": Relation(("sends", "txns"), _EXTENTS),
     "cycles": Relation((), _CYCLES),
+    "cycle_counts": Relation((), _CYCLE_COUNTS),
     "cyclic": Relation((), _CYCLIC),
     "cyclic_reads": Relation(("early", "txn_polls", "cyclic"), _CYCLIC_READS),
     "ww": Relation(("extents",), _WW),

@@ -27,9 +27,10 @@ began, a poll when it ended. Real time and process order lead to later moments o
 what was there, too. So a circle holds at least one read that leads back: of a transaction, or a
 send, whose moment lies after the reader's. Without such a read nothing needs to be proven.
 
-*Proof*: strongly connected components (graph.py), and a short circle of each as evidence. Each
-component is counted once, by the first form that shows it. An early read is precommitted-read's,
-if that is judged, unless it lies on a circle of wr, or ended before the transaction began.
+*Proof*: a read that had ended before its writer began is a circle of two. What is longer are
+strongly connected components (graph.py), with a short circle of each as evidence. Each is counted
+once, by the first form that shows it. An early read is precommitted-read's, if that is judged,
+unless it lies on a circle of wr, or ended before the transaction began.
 
 Operations whose end nobody knows (`info`) have nothing after them in process order or real time.
 
@@ -44,13 +45,13 @@ Weak Consistency, 1999 (G0, G1c).
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
-from kafkalab.checkers.graph import Components, Edges, components, order_edges
+from kafkalab.checkers.cycle_search import solve
+from kafkalab.checkers.graph import Edges, components, order_edges
 from kafkalab.checkers.protocol import Findings, HistoryView, decided, unknown
 from kafkalab.model.history import CheckContext
 from kafkalab.model.verdict import ClaimVerdict, Outcome
@@ -58,20 +59,12 @@ from kafkalab.model.verdict import ClaimVerdict, Outcome
 EXAMPLES = 3  # of what is legal
 ROWS_MAX = 8  # rows that an evidence names; all operations stand in its sentences
 
-Step = tuple[str, int, int, int, int]  # claim, number of the cycle, step, node, next node
-
-_ACTS = """
-SELECT a.node, a.main, a.begin_ns, a.end_ns, c.code FROM acts a
-JOIN (SELECT process, row_number() OVER (ORDER BY process) AS code FROM clients) c USING (process)
-ORDER BY a.node
-"""
-
-_COUNT = "SELECT count(DISTINCT number) FROM cycles WHERE claim = '{claim}'"
+_COUNT = "SELECT n FROM cycle_counts WHERE claim = '{claim}'"
 _STEPS = """
 SELECT c.number, c.node, c.next, a.what, a.process, w.value, w.topic, w.part, w.off, w.row_read
 FROM cycles c JOIN acts a ON a.node = c.node AND a.main
 LEFT JOIN wr w ON w.writer = c.node AND w.reader = c.next
-WHERE c.claim = '{claim}' AND c.number < {kept} ORDER BY c.number, c.step
+WHERE c.claim = '{claim}' ORDER BY c.number, c.step
 """
 
 _WRITERS = """
@@ -95,18 +88,8 @@ JOIN txn_polls m ON m.process = r.process AND m.op_id = r.op_id WHERE m.txn <> r
 _READING_TXNS = "SELECT count(DISTINCT txn) FROM txn_polls"
 _BOTH_WAYS = """
 SELECT count(*) FROM (SELECT process FROM txn_polls UNION
-    (SELECT DISTINCT process FROM deliveries INTERSECT SELECT DISTINCT process FROM sends))
+    (SELECT process FROM given INTERSECT SELECT process FROM first_sends))
 """
-
-
-def solve(view: HistoryView) -> None:
-    """Look for circles of reads once, and leave what was found in `cycles` and `cyclic`."""
-    if view.has("cyclic_reads"):
-        return
-    view.use("backward")
-    if view.number("SELECT count(*) FROM backward"):
-        _prove(view)
-    view.use("cycles", "cyclic_reads")
 
 
 def g0(view: HistoryView, context: CheckContext) -> ClaimVerdict:
@@ -126,70 +109,28 @@ def g0_realtime(view: HistoryView, context: CheckContext) -> ClaimVerdict:
 
 def g1c(view: HistoryView, context: CheckContext) -> ClaimVerdict:
     """Transactions that read each other."""
+    del context
     lacking = "no transaction read anything (by polls of its own, or by send_offsets)"
-    return _read(view, context, "G1c", _READING_TXNS, lacking)
+    return _read(view, "G1c", _READING_TXNS, lacking)
 
 
 def g1c_process(view: HistoryView, context: CheckContext) -> ClaimVerdict:
     """A client was given what it wrote later."""
+    del context
     lacking = "no client both read and wrote"
-    return _read(view, context, "G1c-process", _BOTH_WAYS, lacking)
+    return _read(view, "G1c-process", _BOTH_WAYS, lacking)
 
 
 def g1c_realtime(view: HistoryView, context: CheckContext) -> ClaimVerdict:
     """Somebody was given what was written later."""
+    del context
     lacking = "nothing was delivered whose send is known"
     count = "SELECT count(*) FROM deliveries WHERE known"
-    return _read(view, context, "G1c-realtime", count, lacking, view.quiet("delivered"))
+    return _read(view, "G1c-realtime", count, lacking, view.quiet("delivered"))
 
 
-def _prove(view: HistoryView) -> None:
-    """The three forms, from the fewest kinds of dependencies to the most."""
-    view.use("acts")
-    wr = view.columns("SELECT writer, reader, early FROM wr")
-    acts = view.columns(_ACTS)
-    edges = Edges(wr["writer"], wr["reader"])
-    main = acts["main"]
-    node, begin, end = acts["node"][main], acts["begin_ns"][main], acts["end_ns"][main]
-    ended = end[np.searchsorted(node, edges.targets)]
-    future = (ended >= 0) & (ended < begin[np.searchsorted(node, edges.sources)])
-    ceded = wr["early"] & ~future if view.judges("precommitted-read") else np.zeros_like(future)
-    process = order_edges(acts["code"], acts["node"], acts["begin_ns"], acts["end_ns"])
-    lowest = int(min(process.sources.min(initial=0), process.targets.min(initial=0)))
-    time = order_edges(np.zeros_like(node), node, begin, end, lowest - 1)
-    forms = {"G1c": None, "G1c-process": process, "G1c-realtime": process + time}
-    taken = np.zeros_like(future)
-    steps: list[Step] = []
-    for claim, order in forms.items():
-        if not view.judges(claim):
-            continue
-        kept = ~taken if order is None else ~taken & ~ceded
-        found = components(edges.where(kept) + order if order else edges.where(kept))
-        taken[kept] |= found.within(edges.where(kept))
-        steps += _steps(claim, found, view.number("SELECT evidence_max FROM context"))
-    view.put("cycles", _step_table(steps))
-    pairs = {"writer": edges.sources[taken], "reader": edges.targets[taken]}
-    view.put("cyclic", pa.table(pairs))
-
-
-def _steps(claim: str, found: Components, kept: int) -> Iterable[Step]:
-    for number, nodes in enumerate(found.cyclic()):
-        cycle = found.cycle(nodes) if number < kept else [int(nodes[-1])]
-        around = itertools.pairwise([*cycle, cycle[0]])
-        yield from ((claim, number, i, a, b) for i, (a, b) in enumerate(around))
-
-
-def _step_table(steps: list[Step]) -> pa.Table:
-    types = (pa.string(), pa.int32(), pa.int32(), pa.int64(), pa.int64())
-    columns = zip(*steps, strict=True) if steps else ((),) * len(types)
-    arrays = [pa.array(column, kind) for column, kind in zip(columns, types, strict=True)]
-    return pa.table(arrays, names=["claim", "number", "step", "node", "next"])
-
-
-def _read(
-    view: HistoryView, context: CheckContext, claim: str, count: str, lacking: str, quiet: int = 0
-) -> ClaimVerdict:
-    view.use("deliveries", "sends", "txn_polls")
+def _read(view: HistoryView, claim: str, count: str, lacking: str, quiet: int = 0) -> ClaimVerdict:
+    view.use("deliveries", "given", "first_sends", "txn_polls")
     judged = view.number(count) + quiet
     if not judged:
         return unknown(claim, f"{lacking}: there is nothing to judge")
@@ -197,7 +138,7 @@ def _read(
     found = view.number(_COUNT.format(claim=claim))
     evidence: tuple[Mapping[str, Any], ...] = ()
     if found:
-        evidence = _evidence(view.rows(_STEPS.format(claim=claim, kept=context.evidence_max)))
+        evidence = _evidence(view.rows(_STEPS.format(claim=claim)))
     note = _with_ww(view) if claim == "G1c" else ""
     return decided(
         claim,

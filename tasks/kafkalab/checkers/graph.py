@@ -19,8 +19,11 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
 Ints = NDArray[np.int64]
+Mask = NDArray[np.bool_]
 
 STARTS_MAX = 64  # edges of a component from which a shortest cycle is looked for
+STARTS_MIN = 4  # the same in a component of at least
+LARGE = 10_000  # edges
 _FREE = 1e-9  # weight of a step between barriers: they are no operations
 
 
@@ -37,7 +40,7 @@ class Edges:
             np.concatenate((self.targets, other.targets)),
         )
 
-    def where(self, mask: NDArray[np.bool_]) -> Edges:
+    def where(self, mask: Mask) -> Edges:
         """Those of which `mask` is true."""
         return Edges(self.sources[mask], self.targets[mask])
 
@@ -77,11 +80,16 @@ class Components:
     labels: Ints
     edges: Edges
 
-    def within(self, edges: Edges) -> NDArray[np.bool_]:
+    def within(self, edges: Edges) -> Mask:
         """Which edges lie on a cycle: both ends in one component (and no loop)."""
-        same: NDArray[np.bool_] = self._label(edges.sources) == self._label(edges.targets)
+        same: Mask = self._label(edges.sources) == self._label(edges.targets)
         same &= edges.sources != edges.targets
         return same
+
+    def _in(self, edges: Edges, label: int) -> Mask:
+        mask: Mask = self._label(edges.sources) == label
+        mask &= self._label(edges.targets) == label
+        return mask
 
     def _label(self, nodes: Ints) -> Ints:
         return self.labels[np.searchsorted(self.names, nodes)]
@@ -97,20 +105,25 @@ class Components:
             if (nodes := self.names[order[start : start + size]])[-1] >= 0
         ]
 
-    def cycle(self, nodes: Ints) -> list[int]:
+    def cycle(self, nodes: Ints, through: Edges | None = None) -> list[int]:
         """Operations of a short cycle through `nodes`, a component; the first is the least.
 
-        The shortest one where the component has few edges, else the best of STARTS_MAX starts.
+        The shortest one where few edges come into question, else the best of some starts.
+
+        Args:
+            nodes: one of `cyclic`.
+            through: edges of which every cycle has one, if some are known.
         """
-        inside = self.edges.where(
-            np.isin(self.edges.sources, nodes) & np.isin(self.edges.targets, nodes)
-        )
+        label = self._label(nodes[:1])[0]
+        inside = self.edges.where(self._in(self.edges, label))
         graph = _matrix(nodes, inside)
-        real = inside.where((inside.sources >= 0) & (inside.sources != inside.targets))
-        heads = np.unique(real.targets[:: max(1, len(real.targets) // STARTS_MAX)])[:STARTS_MAX]
+        via = inside.where(inside.sources >= 0) if through is None else through
+        via = via.where(self._in(via, label) & (via.sources != via.targets))
+        starts = STARTS_MAX if len(inside.sources) < LARGE else STARTS_MIN
+        heads = np.unique(via.targets[:: max(1, len(via.targets) // starts)])[:starts]
         best: list[int] = []
         for head in heads:
-            path = _around(graph, nodes, real, head)
+            path = _around(graph, nodes, via, head)
             best = path if not best or len(path) < len(best) else best
         least = best.index(min(best))
         return best[least:] + best[:least]

@@ -45,7 +45,7 @@ Sources: KIP-98, KIP-890; Jepsen's Kafka workload, https://github.com/jepsen-io/
 
 from __future__ import annotations
 
-from kafkalab.checkers import cycles
+from kafkalab.checkers.cycle_search import solve
 from kafkalab.checkers.protocol import HistoryView, decided_where
 from kafkalab.model.history import CheckContext
 from kafkalab.model.verdict import ClaimVerdict
@@ -78,7 +78,7 @@ FROM markers ORDER BY idx
 def precommitted_read(view: HistoryView, context: CheckContext) -> ClaimVerdict:
     """A record was given out before its transaction was asked to commit."""
     del context
-    cycles.solve(view)
+    solve(view)
     return decided_where(
         view,
         "precommitted-read",
