@@ -43,7 +43,7 @@ WITH opened AS (
            arg_max(detail ->> '$.config.group_protocol', idx) AS protocol
     FROM actions WHERE op = 'open' AND type = 'invoke' GROUP BY process
 )
-SELECT l.process, l.grp, l.scope, l.from_start, l.session_ns, o.instance,
+SELECT l.process, l.grp, l.from_start, l.auto_commit, l.session_ns, o.instance,
        CASE WHEN o.protocol = 'consumer' OR o.assignor = 'cooperative-sticky' THEN true
             WHEN o.assignor IN ('range', 'roundrobin') THEN false END AS incremental,
        coalesce(o.protocol = 'consumer', false) AS in_steps
