@@ -88,7 +88,9 @@ def _changes(node: Node) -> Iterator[tuple[str, Callable[[Node], object]]]:
         if kind in flips:
             verb = "swap" if flips is _SWAPS else "flip"
             yield f"{verb} {text}", lambda n, f=flips: n.replace(f[type(n)](**n.args))
-    if kind in _EQUAL and any(isinstance(s, exp.Literal | exp.Null) for s in node.unnest_operands()):
+    if kind in _EQUAL and any(
+        isinstance(s, exp.Literal | exp.Null) for s in node.unnest_operands()
+    ):
         yield f"flip {text}", lambda n: n.replace(_EQUAL[type(n)](**n.args))
 
 

@@ -41,7 +41,9 @@ _stages: list[Stage] = []  # of this process
 
 def main() -> int:
     """Run, report, and say whether all was killed or excused."""
-    parser = argparse.ArgumentParser(prog="tests.mutation", description=(__doc__ or "").splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="tests.mutation", description=(__doc__ or "").splitlines()[0]
+    )
     parser.add_argument("--only", default="", help="owners whose name this pattern finds")
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
@@ -62,9 +64,7 @@ def _report(results: list[Result], partial: bool, seconds: float) -> int:
     survived = {(r.owner, r.name): r for r in results if r.killer is None}
     fresh = [result for key, result in sorted(survived.items()) if key not in EQUIVALENT]
     judged = {(r.owner, r.name) for r in results}
-    stale = [
-        key for key in EQUIVALENT if key not in survived and (key in judged or not partial)
-    ]
+    stale = [key for key in EQUIVALENT if key not in survived and (key in judged or not partial)]
     for result in fresh:
         print(f"\nSURVIVED {result.owner} | {result.name}\n    {result.text}")
     for owner, name in stale:

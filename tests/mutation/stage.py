@@ -247,4 +247,3 @@ def changed_code(module: types.ModuleType, source: str) -> Iterator[None]:
     finally:
         for name, code in before.items():
             getattr(module, name).__code__ = code
-

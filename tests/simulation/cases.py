@@ -4,6 +4,7 @@ Kinds differ in what the judge is told of them:
 
     strict  nothing is delivered twice: groups with auto-commit rebalance as they like, groups that
             commit by hand have one member at a time, which commits before it closes
+    txn     the same; producers are transactional, and most readers have isolation read_committed
     loose   redelivery is allowed: members crash, commit late or not at all, static members come
             back, a rebalance may fall between a fetch and its hand-out
 
@@ -18,12 +19,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from .consumers import POLL_TIMEOUTS, Member, Reader, committed
-from .frame import Frame
+from .frame import INFO, OK, Frame
 from .groups import Group
 from .producers import FAILED, FINE, GONE, THERE, Producer, contents
 from .world import MS, SECOND, Log, Steps, World
 
-KINDS = ("strict", "loose")
+KINDS = ("strict", "txn", "loose")
 LIMIT_NS = 3600 * SECOND  # a model that never ends is a defect
 
 
@@ -56,7 +57,8 @@ class _Script:
         self.world = world
         self.case = case
         self.random = world.random
-        self.strict = case.kind == "strict"
+        self.strict = case.kind != "loose"
+        self.transactions = case.kind == "txn"
         self.sizes: dict[str, int] = {}
 
     def chance(self, share: float) -> bool:
@@ -71,6 +73,8 @@ class _Script:
             world.logs.update({(name, part): Log(name, part) for part in range(parts)})
         for number in range(self.random.choice([1, 1, 2])):
             self._producer(number)
+        if self.transactions:
+            self._transactional()
         for number in range(self.random.choice([1, 1, 2])):
             self._group(number)
         if self.chance(0.4):
@@ -85,6 +89,50 @@ class _Script:
         self.world.spawn(self._produce(producer, number == 0), producer, self.world.brief())
         if number and self.chance(0.2):
             self.world.spawn(self._later(producer.kill), None, self.random.randint(1, 60) * MS)
+
+    def _transactional(self) -> None:
+        """One to three of them; now and then a second process with the first one's id."""
+        count = self.random.choice([1, 2, 3])
+        names = [f"{self.world.prefix}x{n}" for n in range(count)]
+        if self.chance(0.3):
+            names.append(names[0])
+        for n, name in enumerate(names):
+            producer = Producer(self.world, f"x{n}", transactional=name)
+            self.world.producers.append(producer)
+            after = self.random.randint(1, 100) * MS if n == count else self.world.brief()
+            self.world.spawn(self._transact(producer), producer, after)
+            if self.chance(0.1):
+                after = self.random.randint(1, 100) * MS
+                self.world.spawn(self._later(lambda p=producer: self._die(p)), None, after)
+
+    def _die(self, producer: Producer) -> None:
+        if not producer.finished:
+            producer.kill()
+            self.world.spawn(producer.time_out())
+
+    def _transact(self, producer: Producer) -> Steps:
+        world, kind = self.world, OK
+        yield from producer.start()
+        yield from producer.transaction("init")
+        for _ in range(self.case.commands // 2 + 1):
+            yield self.random.choice([1, 5, 20]) * world.brief()
+            yield from producer.transaction("begin")
+            whole = True
+            for _ in range(self.random.choice([1, 2, 3])):
+                topic = self.random.choice(sorted(self.sizes))
+                count = self.random.randint(1, self.case.batch)
+                parts = world.numpy.integers(0, self.sizes[topic], count).astype(np.int32)
+                fates = self._fates(count) if self.chance(0.1) else np.full(count, FINE)
+                whole &= bool((fates == FINE).all())
+                yield from producer.send(topic, parts, fates)
+                yield world.brief()
+            known, effect = self.chance(0.85), self.chance(0.5)
+            kind = OK if known else INFO
+            action = "commit" if whole and self.chance(0.8) else "abort"
+            yield from producer.transaction(action, kind, known or effect)
+            if not known or producer.fenced:
+                break
+        yield from producer.stop()
 
     def _later(self, act: object) -> Steps:
         yield 0
@@ -127,6 +175,8 @@ class _Script:
             common["assignor"] = "cooperative-sticky"
         if number and self.chance(0.15):
             common["offset_reset"] = "latest"
+        if self.transactions:
+            common["isolation"] = self.random.choice(["read_committed"] * 2 + ["read_uncommitted"])
         if not self.strict:
             common["session_timeout_ms"] = group.session // MS
         if self.strict and not auto:
@@ -254,7 +304,10 @@ class _Script:
     # ---- readers
 
     def _reader(self) -> None:
-        reader = Reader(self.world, "r0")
+        isolation = {}
+        if self.transactions:
+            isolation["isolation"] = self.random.choice(["read_committed", "read_uncommitted"])
+        reader = Reader(self.world, "r0", **isolation)
         self.world.spawn(self._read(reader), reader, self.random.choice([1, 100]) * MS)
 
     def _read(self, reader: Reader) -> Steps:

@@ -31,14 +31,10 @@ class Taken(NamedTuple):
 class Reader(Actor):
     """A consumer for the partitions that it was assigned by hand."""
 
-    def __init__(
-        self, world: World, name: str, committed_only: bool = False, **config: Any
-    ) -> None:
+    def __init__(self, world: World, name: str, **config: Any) -> None:
         super().__init__(world, name)
         self.config: dict[str, Any] = {"offset_reset": "earliest", **config}
-        self.committed_only = committed_only
-        if committed_only:
-            self.config["isolation"] = "read_committed"
+        self.committed_only = config.get("isolation") == "read_committed"
         self.owned: set[Place] = set()
         self.paused: set[Place] = set()
         self.position: dict[Place, int] = {}

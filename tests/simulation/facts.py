@@ -152,6 +152,23 @@ class Facts:
         """The row in which the command of a completion was invoked."""
         return self.starts[int(self.frame.process[row]), int(self.frame.op_id[row])]
 
+    def sent(self, rows: Any) -> Any:
+        """The row in which the value of each of these rows was sent; past the end if never."""
+        frame = self.frame
+        invokes = np.flatnonzero(frame.where("send", INVOKE))
+        order = np.argsort(frame.value[invokes], kind="stable")
+        known = frame.value[invokes][order]
+        at = np.minimum(np.searchsorted(known, frame.value[rows]), len(known) - 1)
+        return np.where(known[at] == frame.value[rows], invokes[order[at]], len(frame))
+
+    @cached_property
+    def plain(self) -> Any:
+        """Of each delivery: its sender is known and not transactional."""
+        sent = self.sent(self.deliveries)
+        known = sent < len(self.frame)
+        rows = np.where(known, sent, 0)
+        return known & ~self.per_client(rows, lambda c: c.get("transactional_id"))
+
     # ---- edits
 
     def without(self, rows: Any) -> Frame:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from random import Random
 from types import MappingProxyType
 
-from . import plants_log, plants_rest
+from . import plants_log, plants_rest, plants_txn
 from .facts import Facts
 from .frame import Frame
 
@@ -36,6 +36,11 @@ PLANTS: Mapping[str, Plant] = MappingProxyType(
         "int-nonmonotonic-poll": plants_log.int_nonmonotonic_poll,
         "nonmonotonic-send": plants_log.nonmonotonic_send,
         "int-nonmonotonic-send": plants_log.int_nonmonotonic_send,
+        # transactions
+        "precommitted-read": plants_txn.precommitted_read,
+        "torn-transaction": plants_txn.torn_transaction,
+        "zombie-write": plants_txn.zombie_write,
+        "control-batch-leak": plants_txn.control_batch_leak,
         # commit
         "commit-ahead": plants_rest.commit_ahead,
         "commit-behind": plants_rest.commit_behind,
@@ -49,6 +54,30 @@ PLANTS: Mapping[str, Plant] = MappingProxyType(
 )
 
 
+# where they have a second form
+OTHERS: Mapping[str, Plant] = MappingProxyType({"G1a": plants_txn.aborted_read})
+
+# claims that only histories of one kind have a place for
+ONLY = MappingProxyType(
+    {
+        "precommitted-read": "txn",
+        "torn-transaction": "txn",
+        "zombie-write": "txn",
+        "control-batch-leak": "txn",
+    }
+)
+
+
+def of_kind(kind: str) -> tuple[str, ...]:
+    """The claims whose plants have a place in histories of a kind."""
+    return tuple(claim for claim in PLANTS if ONLY.get(claim, kind) == kind)
+
+
 def planted(frame: Frame, claim: str, seed: int | str) -> Frame | None:
     """The history with an anomaly of this claim at a place that the seed chooses."""
-    return PLANTS[claim](Facts(frame), Random(f"{claim}/{seed}"))
+    facts, pick = Facts(frame), Random(f"{claim}/{seed}")
+    if claim in OTHERS and pick.random() < 0.5:
+        other = OTHERS[claim](facts, pick)
+        if other is not None:
+            return other
+    return PLANTS[claim](facts, pick)

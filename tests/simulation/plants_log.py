@@ -31,7 +31,7 @@ def _followed(facts: Facts) -> Any:
 def lost_write(facts: Facts, pick: Random) -> Frame | None:
     """An acknowledged record is given to nobody, though each poll that gave it went past it."""
     everywhere = facts.every(_followed(facts))
-    at = _one(everywhere & facts.acked & facts.due, pick)
+    at = _one(everywhere & facts.acked & facts.due & facts.plain, pick)
     if at is None:
         return None
     return facts.without(facts.deliveries[facts.spots == facts.spots[at]])
@@ -41,7 +41,7 @@ def unseen(facts: Facts, pick: Random) -> Frame | None:
     """The last record of a partition is acknowledged and given to nobody."""
     where = facts.spots // _OFFSETS
     last = np.array([facts.spots[where == w].max(initial=-1) for w in where], np.int64)
-    at = _one((facts.spots == last) & facts.acked & facts.due, pick)
+    at = _one((facts.spots == last) & facts.acked & facts.due & facts.plain, pick)
     if at is None:
         return None
     return facts.without(facts.deliveries[facts.spots == facts.spots[at]])
@@ -65,11 +65,14 @@ def _ended(facts: Facts, spot: int, kind: int) -> Frame:
 def duplicate(facts: Facts, pick: Random) -> Frame | None:
     """A record of unknown outcome is not there, and another one lies there a second time."""
     frame, rows = facts.frame, facts.deliveries
-    at = _one(facts.acked, pick)
+    at = _one(facts.acked & facts.plain, pick)
     if at is None:
         return None
     same = place(frame, rows) == place(frame, rows[at])
-    other = _one(same & (frame.value[rows] != frame.value[rows[at]]), pick)
+    first = rows[facts.spots == facts.spots[at]].min()
+    before = facts.sent(rows) < first  # nothing is read before it was sent
+    same &= facts.plain
+    other = _one(same & before & (frame.value[rows] != frame.value[rows[at]]), pick)
     if other is None:
         return None
     copy = _ended(facts, facts.spots[at], INFO)
@@ -151,7 +154,7 @@ def _content(facts: Facts, pick: Random, change: dict[str, Any]) -> Frame | None
 
 def _skip(facts: Facts, pick: Random, within: bool) -> Frame | None:
     """A client leaves out a record that somebody else, or it at another time, was given."""
-    others = facts.witnessed > 1
+    others = (facts.witnessed > 1) & facts.plain
     before = facts.within if within else facts.linked & ~facts.within
     off = facts.frame.off[facts.deliveries]
     rises = np.zeros(len(off), bool)
@@ -177,6 +180,7 @@ def _disorder(facts: Facts, pick: Random, which: Any) -> Frame | None:
     off = facts.frame.off[facts.deliveries]
     rises = np.zeros(len(off), bool)
     rises[1:] = off[1:] > off[:-1]
+    rises[1:] &= facts.sent(facts.deliveries)[1:] < facts.deliveries[:-1]
     at = _one(which & rises, pick)
     if at is None:
         return None
@@ -201,6 +205,7 @@ def int_nonmonotonic_poll(facts: Facts, pick: Random) -> Frame | None:
 def _sent(facts: Facts, ordered: bool) -> tuple[Any, Any]:
     """Acknowledged sends by client, partition and offset; whether the one before is its own."""
     frame, rows = facts.frame, facts.acks
+    rows = rows[~facts.per_client(rows, lambda c: c.get("transactional_id"))]
     if ordered:
         rows = rows[facts.per_client(rows, lambda c: c.get("idempotence"))]
     rows = rows[np.lexsort((frame.off[rows], place(frame, rows), frame.process[rows]))]

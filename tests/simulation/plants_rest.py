@@ -67,14 +67,22 @@ class _Offsets:
 
 
 def commit_ahead(facts: Facts, pick: Random) -> Frame | None:
-    """A reading shows more than the group was ever given."""
-    offsets = _Offsets(facts)
-    at = _one(offsets.reading & offsets.earliest(), pick)
-    if at is None:
-        return None
-    here = place(facts.frame, facts.deliveries) == offsets.place[at]
-    top = facts.frame.off[facts.deliveries][here].max(initial=-1)
-    return offsets.changed(at, int(top) + 1 + pick.randint(1, 5))
+    """A reading shows more than the group was given, and skips an acknowledged record, if any."""
+    offsets, frame, rows = _Offsets(facts), facts.frame, facts.deliveries
+    begins = np.array([facts.start(row) for row in rows.tolist()], np.int64)
+    group, where = facts.groups[frame.process[rows]], place(frame, rows)
+    for at in offsets.shuffled(offsets.reading & offsets.earliest(), pick):
+        own = (group == offsets.group[at]) & (where == offsets.place[at])
+        top = int(frame.off[rows][own & (begins < offsets.rows[at])].max(initial=-1))
+        acks = frame.off[facts.acks][place(frame, facts.acks) == offsets.place[at]]
+        above = acks[acks > top]
+        if offsets.moved(offsets.group[at], offsets.place[at]):
+            continue
+        if len(above):
+            return offsets.changed(at, int(above.min()) + 1)
+        if not any(c.get("transactional_id") for c in facts.clients.values()):
+            return offsets.changed(at, top + 1 + pick.randint(1, 5))
+    return None
 
 
 def commit_lost(facts: Facts, pick: Random) -> Frame | None:

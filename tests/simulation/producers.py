@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from .frame import FAIL, INFO, INVOKE, NO_OFFSET, NONE, OK
-from .world import Actor, Steps, World
+from .world import MS, Actor, Steps, World
 
 FINE, THERE, GONE, FAILED = range(4)
 _TYPES = np.array([OK, INFO, INFO, FAIL], np.int8)
@@ -41,6 +41,7 @@ class Producer(Actor):
         if transactional:
             self.config["transactional_id"] = transactional
         self.finished = False
+        self.fenced = False
         self.touched: dict[Any, list[Any]] = {}  # log → offsets in the open transaction
 
     def start(self) -> Steps:
@@ -65,6 +66,7 @@ class Producer(Actor):
             INVOKE, "send", op_id, count, topic=number, part=told, value=values, detail=contents
         )
         yield world.brief()
+        fates = np.full(count, FAILED) if self.fenced else fates
         offsets = self._append(topic, parts, fates, values, contents)
         yield world.brief() if takes is None else takes
         fine = fates == FINE
@@ -78,7 +80,7 @@ class Producer(Actor):
 
     def _append(self, topic: str, parts: Any, fates: Any, values: Any, contents: Any) -> Any:
         offsets = np.full(len(parts), NO_OFFSET, np.int64)
-        there = np.flatnonzero(fates <= THERE)
+        there = np.flatnonzero((fates <= THERE) & (not self.fenced))
         if not self.ordered and self.world.random.random() < 0.3:
             there = self.world.numpy.permutation(there)
         for part in np.unique(parts[there]).tolist():
@@ -91,22 +93,42 @@ class Producer(Actor):
                 self.touched.setdefault(log, []).append(offsets[mine])
         return offsets
 
-    def transaction(self, action: str, known: bool = True, effect: bool = True) -> Steps:
+    def transaction(self, action: str, kind: int = OK, effect: bool = True) -> Steps:
         """`init`, `begin`, `commit` or `abort`.
 
         Args:
-            known: whether its outcome comes back; else it ends as info.
+            action: one of these.
+            kind: how it ends, unless the producer is fenced: then it fails.
             effect: whether the coordinator does it.
         """
         op_id, world = self.next_id(), self.world
         detail = world.book.word("detail", json.dumps({"action": action}))
         self.row(INVOKE, "txn", op_id, detail=detail)
         yield world.brief()
-        if effect and action in ("commit", "abort"):
-            self.end(action == "commit")
+        if action == "init":
+            self._fence()
+        if action in ("commit", "abort") and not self.fenced:
+            if effect:
+                self.end(action == "commit")
+            else:
+                world.spawn(self.time_out())
         yield world.brief()
-        error = NONE if known else world.book.word("error", _ERRORS[0])
-        self.row(OK if known else INFO, "txn", op_id, detail=detail, error=error)
+        kind = FAIL if self.fenced and action != "begin" else kind
+        error = {OK: None, INFO: _ERRORS[0], FAIL: "PRODUCER_FENCED"}[kind]
+        self.row(kind, "txn", op_id, detail=detail, error=world.book.word("error", error))
+
+    def _fence(self) -> None:
+        """Others with this transactional id are out, and what they began is aborted."""
+        name = self.config["transactional_id"]
+        for other in self.world.producers:
+            if other is not self and other.config.get("transactional_id") == name:
+                other.fenced = True
+                other.end(False)
+
+    def time_out(self) -> Steps:
+        """The coordinator aborts what nobody ends."""
+        yield 1_500 * MS
+        self.end(False)
 
     def end(self, commit: bool) -> None:
         """The open transaction ends: a control record in each partition that it touched."""

@@ -12,7 +12,7 @@ from kafkalab.checkers.registry import CHECKERS
 from . import batch, properties
 from .cases import KINDS, Case
 from .frame import EVENT, INVOKE
-from .plants import PLANTS
+from .plants import PLANTS, of_kind
 from .reorder import reordered
 
 SEED = 7_000_000
@@ -32,8 +32,8 @@ def test_what_is_healthy_is_never_red(kind, screened):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_is_planted_is_named_and_nothing_else_in_any_order(kind):
-    probes, _ = properties.broken(kind, SEED, 3 * len(PLANTS))
-    assert {probe.plant for probe in probes} == set(PLANTS)
+    probes, _ = properties.broken(kind, SEED, 4 * len(of_kind(kind)))
+    assert {probe.plant for probe in probes} == set(of_kind(kind))
     assert properties.check(probes, kind) == []
     assert properties.check(probes, kind, order=1, screened=True) == []
 

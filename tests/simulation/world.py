@@ -66,7 +66,7 @@ class World:
 
     def sending(self) -> bool:
         """Whether anything may still be appended."""
-        return any(not (p.finished or p.killed) for p in self.producers)
+        return any(not (p.finished or p.killed) or p.touched for p in self.producers)
 
     def brief(self) -> int:
         """How long something quick takes."""

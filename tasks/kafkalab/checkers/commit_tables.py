@@ -103,7 +103,11 @@ WITH stored AS (
 ), judged AS (
     SELECT b.*,
            (SELECT count(*) FROM unread u WHERE u.topic = b.topic AND u.part = b.part
-            AND u.off >= b.bound AND u.off < b.off) = b.off - b.bound
+            AND u.off >= b.bound AND u.off < b.off)
+           = CASE WHEN EXISTS (SELECT 1 FROM actions WHERE op = 'txn') THEN
+               (SELECT greatest(1, count(*)) FROM sends s WHERE s.acknowledged
+                AND s.topic = b.topic AND s.part = b.part AND s.off >= b.bound AND s.off < b.off)
+             ELSE b.off - b.bound END
            AND NOT EXISTS (SELECT 1 FROM reading r WHERE r.grp = b.grp AND r.topic = b.topic
                AND r.part = b.part AND r.top >= b.off AND r.process <> b.reader) AS swallowed,
            EXISTS (SELECT 1 FROM sends s WHERE s.acknowledged AND s.topic = b.topic

@@ -16,8 +16,8 @@ client may already have moved on.
                        on the way: that is lost-write's or unseen's, if both are judged. Readers
                        with offset_reset latest are judged from their first delivery after each
                        assignment on: without a commit they begin at the end every time. In a
-                       history with transactions, where control records take offsets, only an
-                       acknowledged record that is skipped counts.
+                       history with transactions, where control records take offsets, only
+                       acknowledged records between them count.
     commit-lost        a reading shows less than the last commit that was acknowledged before it
                        began, and less than every other commit that may have overtaken that one.
     commit-regression  an acknowledged or a read offset lies below an earlier one that had ended

@@ -101,6 +101,7 @@ def validate(history: pa.Table) -> tuple[str, ...]:
     if problems:
         return problems
     with duckdb.connect(":memory:") as connection:
+        connection.execute("SET enable_progress_bar = false")  # it writes to stdout
         connection.register("history", history)
         found = []
         for sql, text in _ROW_RULES:

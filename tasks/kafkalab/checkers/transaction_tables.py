@@ -152,6 +152,8 @@ WITH missing AS (
            v.value AS value_read
     FROM sends s JOIN visible v USING (txn)
     ANTI JOIN txn_reads r ON r.value = s.value
+    ANTI JOIN (SELECT value FROM zombies, context WHERE list_contains(claims, 'zombie-write')) z
+      ON z.value = s.value
     WHERE s.acked AND s.off IS NOT NULL
 ), taken AS (
     SELECT topic, part, off FROM deliveries, context
@@ -225,7 +227,7 @@ RELATIONS: dict[str, Relation] = {
     "committed_readers": Relation(("actions",), _COMMITTED_READERS),
     "txn_reads": Relation(("deliveries", "txns", "committed_readers", "zombies"), _TXN_READS),
     "visible": Relation(("txn_reads",), _VISIBLE),
-    "torn": Relation(("visible", "sends", "conflicts", "spans", "skips", "clients"), _TORN),
+    "torn": Relation(("visible", "zombies", "sends", "conflicts", "spans", "skips", "clients"), _TORN),
     "markers": Relation(("deliveries", "sends", "txns", "records"), _MARKERS),
     "hidden": Relation(("txns", "torn", "markers"), _HIDDEN),
 }

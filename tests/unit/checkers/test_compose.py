@@ -5,7 +5,8 @@ import json
 import pytest
 
 from kafkalab.checkers import compose, history
-from kafkalab.checkers.registry import CHECKERS
+from kafkalab.checkers.protocol import HistoryView
+from kafkalab.checkers.registry import CHECKERS, RELATIONS
 from kafkalab.model.history import CheckContext
 
 CONTEXT = CheckContext(finished_ns=10**12)
@@ -96,3 +97,10 @@ def test_evidence_is_bounded_counted_and_json(write):
     assert (found.count, len(found.evidence)) == (48, 7)
     assert "48 acknowledged records" in found.summary
     assert json.loads(json.dumps(found.evidence))[0]["value"] == 1
+
+
+def test_a_long_query_shows_no_progress_on_stdout(write):
+    rows, finished_ns = write("p0 open producer\np0 send t/0 1@0")
+    with HistoryView(history.table(rows), CheckContext(finished_ns), (), RELATIONS) as view:
+        shown = view.rows("SELECT current_setting('enable_progress_bar') AS shown")
+    assert not shown[0]["shown"]
