@@ -45,10 +45,11 @@ def judge(
         why = f"the history cannot be judged: {problems[0]}"
         return tuple(unknown(claim, why, evidence) for claim in wanted)
     with HistoryView(source, context, wanted, RELATIONS, worth_rows=worth_rows) as view:
-        return tuple(_judge_one(view, claim, context) for claim in wanted)
+        return tuple(judge_one(view, claim, context) for claim in wanted)
 
 
-def _judge_one(view: HistoryView, claim: str, context: CheckContext) -> ClaimVerdict:
+def judge_one(view: HistoryView, claim: str, context: CheckContext) -> ClaimVerdict:
+    """One claim on one view; a crash of its checker is `unknown`."""
     checker = CHECKERS.get(claim)
     if checker is None:
         return unknown(claim, f"no checker judges '{claim}' on a history")

@@ -27,6 +27,7 @@ from kafkalab.model.history import COLUMNS, SCHEMA_VERSION, Row
 
 VERSION_KEY = b"kafkalab.history.schema"
 CLOCK_SLACK_NS = 50_000_000
+TYPES = ("invoke", "ok", "fail", "info", "event")
 
 _REQUIRED = ("index", "time_ns", "process", "type", "op", "op_id")
 
@@ -97,7 +98,7 @@ def from_columns(columns: Mapping[str, Sequence[Any]]) -> pa.Table:
 
 def validate(history: pa.Table) -> tuple[str, ...]:
     """Reasons why no claim can be judged on this history; empty when it is well formed."""
-    problems = _shape_problems(history)
+    problems = shape_problems(history)
     if problems:
         return problems
     with duckdb.connect(":memory:") as connection:
@@ -112,7 +113,8 @@ def validate(history: pa.Table) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _shape_problems(history: pa.Table) -> tuple[str, ...]:
+def shape_problems(history: pa.Table) -> tuple[str, ...]:
+    """What is wrong with version, columns and required fields: asked before any row is read."""
     version = (history.schema.metadata or {}).get(VERSION_KEY, b"none").decode()
     if version != str(SCHEMA_VERSION):
         return (f"the history has schema version {version}, this lab reads {SCHEMA_VERSION}",)

@@ -58,6 +58,7 @@ class HistoryView:
         claims: the claims judged together on this history.
         relations: the shared relations by name.
         worth_rows: histories with fewer rows are not screened: SQL looks at all of their records.
+        settled: counter → what rows that the live form has let go add to it (live.py).
 
     Raises:
         OSError, pyarrow.ArrowInvalid: the file cannot be read as Parquet.
@@ -71,7 +72,9 @@ class HistoryView:
         relations: Mapping[str, Relation],
         *,
         worth_rows: int = WORTH_ROWS,
+        settled: Mapping[str, int] | None = None,
     ) -> None:
+        self._settled = settled or {}
         self._claims = frozenset(claims)
         self._relations = relations
         self._made: set[str] = set()
@@ -151,7 +154,8 @@ class HistoryView:
     def quiet(self, counter: str) -> int:
         """How much the screen counted in partitions that are in order (screen/marks.py)."""
         self.use("quiet")
-        return int(self.rows("SELECT * FROM quiet")[0][counter])
+        screened = int(self.rows("SELECT * FROM quiet")[0][counter])
+        return screened + self._settled.get(counter, 0)
 
     def find(self, sql: str) -> Findings:
         """Run a query whose rows are anomalies; keep their number and the first of them."""

@@ -1,0 +1,304 @@
+"""The claims of LIVE judged while a history grows, with bounded memory: the same verdicts, earlier.
+
+The judge takes a history in batches, in order, and holds some of its rows. Asked for verdicts, it
+gives the rows that it holds to the checkers of the batch form (registry.py), as if they were the
+whole. So the claims are argued where they always were; what is argued here is why the rows that it
+does not hold would have changed nothing. Now and then (STEP_ROWS) it looks for records that are
+*settled*: their rows leave the held ones, are kept aside (live_memory.py), and come back if
+something later puts them in question. What they add to the numbers in summaries is counted.
+
+Settled is a record whose send ended as ok or info and that was delivered, so that
+    - it is one value at one place: where it was sent, acknowledged and delivered from agree, no
+      other value was seen there, no payload was damaged (content.py, loss.py: nothing to find;
+      and it was read, so it is neither lost nor unseen). What failed is never settled (G1a), nor
+      what was sent in a transaction before that has committed;
+    - every reader that is alive and has a part in its partition is at or beyond it, so nobody
+      waits for it (stall.py), and no reader was given it twice without a reason that
+      delivered-twice allows;
+    - each client that was given it was given one before and one after it in the same stretch,
+      with rising offsets, and no place that is known lies between those and it. Without it the
+      two are neighbours: they rise as well, and nothing lies between them either (order.py). What a
+      stretch leapt over is held, with both ends of the leap;
+    - its send is above all those that its producer had called before, or it is no finding that it
+      is not; it had ended before the oldest send that is still in flight was called; and it is not
+      the highest of those. Whatever is sent later is compared with the highest that had ended.
+
+Witnesses are held though they would be settled, since later questions need one of a kind:
+the first and last delivery of each stretch (order, spans, skips); the first send, first
+acknowledged and highest of a producer and partition (startup, order); the highest record of a
+partition, and the first one beyond each reader (stall); the deliveries and polls at either side of
+a stall, and the sends that prove a disorder. They are few: they grow with the moves of clients and
+with findings, not with records.
+
+Polls are only asked about where a stall is in question: between the last delivery of a reader for
+whom a record is available, and now. All others are let go, but for those in stalls that were found.
+All rows of other operations are held, but for the operations that no claim here looks at.
+
+Looking back. A settled record comes back, with its neighbours in the log, when something is
+delivered or acknowledged at or below the highest settled offset of its partition at a place not
+held, when a stretch goes on beyond that from below it, or when its value is delivered anywhere. So
+a redelivery, a duplicate, a late record, a group that starts from the beginning, or a client
+that comes back from the dead is judged with all that it touches; and is settled again.
+
+Limits. Records that cannot be settled stay: not read yet, read by nobody, aborted, out of order;
+sends of unknown outcome that never came; and those that a reader is still due to read, so a reader
+must not fall behind by more than `held_rows_max`. Beyond that limit, beyond the memory, or where
+rows are needed that had been given up (`settled_rows_max`), the judge stops: claims that were
+broken by then stay failed, all others are `unknown: out of budget`.
+
+Before the end, `unseen` cannot fail (it may still be read), nor does a record count as never
+sent before its send had time to arrive.
+
+Not exact: numbers and rows in evidence that were counted over settled records (how many were
+skipped or waiting). Not looked at: the claims that are not in LIVE, and content that is not plain.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import replace
+from types import TracebackType
+
+import pyarrow as pa
+
+from kafkalab.checkers import live_tables, live_watch
+from kafkalab.checkers.compose import judge_one
+from kafkalab.checkers.live_intake import Intake
+from kafkalab.checkers.live_memory import Memory
+from kafkalab.checkers.live_rows import whole
+from kafkalab.checkers.live_store import OutOfMemory, Store
+from kafkalab.checkers.protocol import HistoryView, unknown
+from kafkalab.checkers.registry import RELATIONS
+from kafkalab.model.history import CheckContext
+from kafkalab.model.verdict import ClaimVerdict, Outcome
+
+LIVE = (
+    "lost-write", "unseen", "G1a", "duplicate", "delivered-twice", "inconsistent-offsets",
+    "corrupt-value", "wrong-topic", "poll-skip", "int-poll-skip", "nonmonotonic-poll",
+    "int-nonmonotonic-poll", "nonmonotonic-send", "int-nonmonotonic-send", "int-send-skip",
+    "startup", "stall", "hung-close",
+)  # fmt: skip
+STEP_ROWS = 250_000  # rows that are taken in before what is settled is looked for
+HELD_ROWS_MAX = 1_500_000
+SETTLED_ROWS_MAX = 40_000_000
+
+
+class Live:
+    """Judges a history while it grows; use it as a context manager.
+
+    Args:
+        context: what was configured, and the bounds; its `finished_ns` is not looked at.
+        claims: names; those that are not in LIVE are answered by `unknown`.
+        step_rows: rows between two searches for what is settled.
+        held_rows_max: rows that cannot be settled, beyond which the judge gives up.
+        settled_rows_max: settled rows that are kept to look back at.
+    """
+
+    def __init__(
+        self,
+        context: CheckContext,
+        claims: Iterable[str],
+        *,
+        step_rows: int = STEP_ROWS,
+        held_rows_max: int = HELD_ROWS_MAX,
+        settled_rows_max: int = SETTLED_ROWS_MAX,
+    ) -> None:
+        self._context = context
+        self._claims = tuple(dict.fromkeys(claims))
+        self._judged = tuple(claim for claim in self._claims if claim in LIVE)
+        self._step_rows = step_rows
+        self._held_rows_max = held_rows_max
+        self._since = 0  # first row that came after the last step
+        self._problems: tuple[str, ...] = ()
+        self._given_up: dict[str, ClaimVerdict] | None = None
+        self._reason = ""
+        self._store = Store()
+        self._store.run(live_tables.SETTINGS, [context.stall_ns, context.redelivery_allowed])
+        for statement in live_tables.STATE:
+            self._store.run(statement)
+        skips = "int-send-skip" in self._judged
+        self._intake = Intake(self._store, counts_commands=skips)
+        self._memory = Memory(self._store, settled_rows_max)
+
+    def __enter__(self) -> Live:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._store.close()
+
+    @property
+    def held_rows(self) -> int:
+        """Rows that are not settled: what memory and time depend on."""
+        return self._store.number(
+            "SELECT (SELECT count(*) FROM recs) + (SELECT count(*) FROM acts)"
+        )
+
+    def fold(self, batch: pa.RecordBatch | pa.Table) -> None:
+        """Take the next rows of the history in, in order."""
+        if self._problems or self._given_up is not None:
+            return
+        rows = batch if isinstance(batch, pa.Table) else pa.Table.from_batches([batch])
+        try:
+            self._problems = self._intake.take(rows)
+            if self._intake.fresh >= self._step_rows:
+                self._step()
+        except OutOfMemory as error:
+            self._give_up(f"out of memory: {error}")
+
+    def verdicts(self, now_ns: int | None = None) -> tuple[ClaimVerdict, ...]:
+        """What can be said now: findings so far; no claim passes that only the end can judge.
+
+        Args:
+            now_ns: the time against which what lasts is measured; None: that of the newest row.
+        """
+        now = self._intake.newest_ns if now_ns is None else now_ns
+        return self._answer(now, ended=False)
+
+    def finish(self, finished_ns: int) -> tuple[ClaimVerdict, ...]:
+        """The verdicts on the whole history, in the order asked for: those of `compose.judge`."""
+        return self._answer(finished_ns, ended=True)
+
+    def _answer(self, now_ns: int, *, ended: bool) -> tuple[ClaimVerdict, ...]:
+        found: dict[str, ClaimVerdict] = {}
+        if self._given_up is None:
+            try:
+                self._look()
+                self._sent_again(self._store.number(live_watch.SENT_TWICE))
+                found = self._judge(now_ns, ended=ended)
+            except OutOfMemory as error:
+                self._give_up(f"out of memory: {error}")
+        if self._given_up is not None:
+            found = self._given_up
+        return tuple(self._verdict(claim, found, ended=ended) for claim in self._claims)
+
+    def _verdict(self, claim: str, found: dict[str, ClaimVerdict], *, ended: bool) -> ClaimVerdict:
+        if claim not in LIVE:
+            return unknown(claim, "not judged while the history grows: judge the whole of it")
+        verdict = found.get(claim)
+        if verdict is None or (self._reason and verdict.outcome is not Outcome.FAIL):
+            evidence = tuple({"problem": problem} for problem in self._problems)
+            return unknown(claim, self._why_not(), evidence)
+        if self._reason:
+            text = f"{verdict.summary}; not all was judged: {self._reason}"
+            return replace(verdict, summary=text)
+        if not ended and claim == "unseen" and verdict.outcome is Outcome.FAIL:
+            return unknown(claim, f"not over yet: {verdict.count:,} records are still to be read")
+        return verdict
+
+    def _why_not(self) -> str:
+        if self._problems:
+            return f"the history cannot be judged: {self._problems[0]}"
+        if not self._intake.rows:
+            return "the history is empty: nothing was recorded"
+        return f"out of budget: {self._reason}"
+
+    def _judge(self, now_ns: int, *, ended: bool) -> dict[str, ClaimVerdict]:
+        if self._problems or not self._intake.rows:
+            return {}
+        context = replace(self._context, finished_ns=now_ns)
+        table = self._table(live_watch.HELD if ended else live_watch.HELD_NOW)
+        with self._view(table, context) as view:
+            return {claim: judge_one(view, claim, context) for claim in self._judged}
+
+    def _view(self, table: pa.Table, context: CheckContext) -> HistoryView:
+        return HistoryView(
+            table, context, self._judged, RELATIONS, worth_rows=sys.maxsize, settled=self._settled()
+        )
+
+    def _table(self, held: str) -> pa.Table:
+        kept = self._store.table(held)
+        others = self._store.table("SELECT * FROM acts")
+        return whole(kept, others, self._intake.names)
+
+    def _settled(self) -> dict[str, int]:
+        if "int-send-skip" not in self._judged:
+            return self._memory.counts
+        ((pairs, apart),) = self._store.rows(live_watch.PAIRS)
+        counted = {"pairs": self._intake.pairs - pairs, "pairs_apart": self._intake.apart - apart}
+        return {**self._memory.counts, **counted}
+
+    def _look(self) -> None:
+        """Place what is fresh, and bring back the settled rows that it puts in question."""
+        if not self._intake.fresh and not self._intake.acted:
+            return
+        self._intake.place()
+        since = {"since": self._since}
+        if self._intake.acted:
+            self._store.run(live_tables.READERS)
+            self._intake.acted = False
+        if self._sent_again(self._store.number(live_watch.SENT_AGAIN, since)):
+            return
+        self._store.run("DELETE FROM wanted")
+        self._store.run(live_watch.WANTED, since)
+        if self._store.number("SELECT count(*) FROM wanted"):
+            self._memory.look_back()
+        self._store.run("DELETE FROM wanted_values")
+        self._store.run(live_watch.WANTED_VALUES, since)
+        if self._store.number("SELECT count(*) FROM wanted_values"):
+            self._memory.look_back_for_values()
+        if self._memory.beyond:
+            self._give_up("rows came back that had been given up long before")
+
+    def _sent_again(self, values: int) -> bool:
+        if values:
+            self._problems = (f"{values:,} values were sent, or completed, more than once",)
+        return bool(values)
+
+    def _step(self) -> None:
+        self._look()
+        if self._problems or self._given_up is not None:
+            return
+        for statement in live_tables.FIRST_LOOK:
+            self._store.run(statement)
+        if self._sent_again(self._store.number(live_watch.TWICE)):
+            return
+        if self._store.number(live_watch.PAUSES, {"since": self._since}):
+            self._mark_stalls()
+        self._since = self._intake.rows
+        for statement in live_tables.SETTLE:
+            self._store.run(statement)
+        self._store.run(live_watch.POLLS)
+        self._memory.add()
+        self._store.run(live_watch.REST)
+        held = self.held_rows
+        if held > self._held_rows_max:
+            self._give_up(f"{held:,} rows cannot be settled, more than {self._held_rows_max:,}")
+
+    def _mark_stalls(self) -> None:
+        """What proves a stall stays: its polls, and the deliveries at either side."""
+        if not {"stall", "unseen", "lost-write"} & set(self._judged):
+            return
+        context = replace(self._context, finished_ns=self._intake.newest_ns)
+        with self._view(self._table(live_watch.HELD), context) as view:
+            view.use("stalls")
+            found = view.rows("SELECT reader, scope, from_ns, to_ns, first_value FROM stalls")
+        names = self._intake.names
+        self._store.run("DELETE FROM stalls_found")
+        for one in found:  # stalls, which are few
+            scope = one["scope"]
+            if scope.startswith("client:"):
+                scope = f"client:{names.number(scope.removeprefix('client:'))}"
+            reader = -1 if one["reader"].startswith("group:") else names.number(one["reader"])
+            self._store.run(
+                "INSERT INTO stalls_found VALUES (?, ?, ?, ?, ?)",
+                [reader, scope, one["from_ns"], one["to_ns"], one["first_value"]],
+            )
+        for statement in live_watch.STALLED:
+            self._store.run(statement)
+
+    def _give_up(self, reason: str) -> None:
+        """Keep what was found so far, and let everything else go."""
+        self._reason = reason
+        self._given_up = {}
+        with suppress(OutOfMemory):
+            self._given_up = self._judge(self._intake.newest_ns, ended=False)
+        for table in ("recs", "fresh", "acts"):
+            self._store.run(f"DROP TABLE {table}")
+        self._memory.clear()

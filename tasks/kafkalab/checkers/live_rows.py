@@ -1,0 +1,136 @@
+"""Rows of a history in few bytes, and back: what the live form (live.py) holds in memory.
+
+A row of a `send` or a `poll` is twelve numbers, a third of its size as text: names (of clients,
+topics, problems) are numbered as they come, and `intended` is kept only where it is not the place
+that the record came from. All other rows are few and stay as they are (`actions`), but for
+operations that no claim of the live form looks at.
+
+    kind      0 to 3: a send's invoke, ok, fail, info; 4 to 7: the same of a poll
+    intended  null: as the place says; −1: the history has null; else the number of a name
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from kafkalab.checkers import history
+
+KINDS = ("invoke", "ok", "fail", "info")
+IGNORED = ("commit", "committed", "group_offsets", "position", "clock", "stats", "error")
+COLUMNS = (
+    "idx BIGINT, time_ns BIGINT, process INTEGER, kind TINYINT, op_id BIGINT, topic INTEGER,"
+    " part INTEGER, off BIGINT, value UBIGINT, problem INTEGER, intended INTEGER"
+)
+
+_OPS = pa.array(["send", "poll"])
+_IGNORED = pa.array(IGNORED)
+
+
+class Names:
+    """Numbers for names, in order of appearance."""
+
+    def __init__(self) -> None:
+        self._texts: list[str] = []
+        self._known: dict[str, int] = {}
+
+    def number(self, text: str) -> int:
+        """The number of one name, a new one for a new name."""
+        if text not in self._known:
+            self._known[text] = len(self._texts)
+            self._texts.append(text)
+        return self._known[text]
+
+    def encode(self, column: pa.ChunkedArray) -> pa.Array:
+        """Strings → their numbers (int32), null where there is none."""
+        coded = column.combine_chunks().dictionary_encode()
+        numbers = pa.array([self.number(t) for t in coded.dictionary.to_pylist()], pa.int32())
+        return numbers.take(coded.indices)
+
+    def decode(self, numbers: pa.ChunkedArray) -> pa.ChunkedArray:
+        """The inverse of `encode`."""
+        return pa.chunked_array([pa.array(self._texts, pa.string()).take(numbers.combine_chunks())])
+
+
+def records(rows: pa.Table, names: Names) -> pa.Table:
+    """The rows of sends and polls of a part of a history, with the columns of COLUMNS."""
+    op = pc.index_in(rows["op"], value_set=_OPS)
+    rows = rows.filter(pc.is_valid(op))
+    op = op.drop_null().combine_chunks()
+    kind = pc.add(pc.multiply(op, 4), pc.index_in(rows["type"], value_set=pa.array(KINDS)))
+    topic = names.encode(rows["topic"])
+    return pa.table(
+        {
+            "idx": rows["index"],
+            "time_ns": rows["time_ns"],
+            "process": names.encode(rows["process"]),
+            "kind": kind.cast(pa.int8()),
+            "op_id": rows["op_id"],
+            "topic": topic,
+            "part": rows["partition"],
+            "off": rows["offset"],
+            "value": rows["value"],
+            "problem": names.encode(rows["problem"]),
+            "intended": _intended(rows, topic, names),
+        }
+    )
+
+
+def _intended(rows: pa.Table, topic: pa.Array, names: Names) -> pa.Array:
+    coded = rows["intended"].combine_chunks().dictionary_encode()
+    places = [text.rpartition("/") for text in coded.dictionary.to_pylist()]
+    number = pa.array([names.number("/".join((t, p))) for t, _, p in places], pa.int32())
+    topics = pa.array([names.number(t) for t, _, _ in places], pa.int32())
+    parts = pa.array([int(p) if p.isdecimal() else -1 for _, _, p in places], pa.int32())
+    given = coded.indices
+    same = pc.and_kleene(
+        pc.equal(topics.take(given), topic), pc.equal(parts.take(given), rows["partition"])
+    )
+    odd = pc.if_else(pc.fill_null(same, False), None, number.take(given))
+    return pc.if_else(pc.is_valid(given), odd, pa.scalar(-1, pa.int32())).cast(pa.int32())
+
+
+def actions(rows: pa.Table, names: Names) -> pa.Table:
+    """The rows of everything else that a claim may look at, with the numbers of their names."""
+    other = pc.invert(pc.is_in(rows["op"], value_set=pa.concat_arrays([_OPS, _IGNORED])))
+    kept = rows.filter(other)
+    kept = kept.append_column("pid", names.encode(kept["process"]))
+    return kept.append_column("tid", names.encode(kept["topic"]))
+
+
+def whole(kept: pa.Table, others: pa.Table, names: Names) -> pa.Table:
+    """A history again, in order, from records and actions."""
+    kind = kept["kind"].to_numpy()
+    columns: dict[str, Any] = {
+        "index": kept["idx"],
+        "time_ns": kept["time_ns"],
+        "process": names.decode(kept["process"]),
+        "type": pa.array(KINDS).take(pa.array(kind % 4)),
+        "op": _OPS.take(pa.array(kind // 4)),
+        "op_id": kept["op_id"],
+        "topic": names.decode(kept["topic"]),
+        "partition": kept["part"],
+        "offset": kept["off"],
+        "value": kept["value"],
+        "intended": _shown(kept, names),
+        "problem": names.decode(kept["problem"]),
+        **dict.fromkeys(("error", "detail"), pa.nulls(len(kept), pa.string())),
+        "generation": pa.nulls(len(kept), pa.int64()),
+    }
+    wanted = history.schema()
+    table = pa.table([columns[name] for name in wanted.names], names=wanted.names).cast(wanted)
+    rest = others.select(wanted.names).cast(wanted)
+    return pa.concat_tables([table, rest]).sort_by("index")
+
+
+def _shown(kept: pa.Table, names: Names) -> pa.ChunkedArray:
+    came = pc.and_(pc.greater_equal(kept["kind"], 5), pc.is_valid(kept["topic"]))
+    place = pc.binary_join_element_wise(
+        names.decode(kept["topic"]), pc.cast(kept["part"], pa.string()), "/"
+    )
+    other = names.decode(pc.if_else(pc.less(kept["intended"], 0), None, kept["intended"]))
+    return pc.if_else(
+        pc.is_valid(kept["intended"]), other, pc.if_else(came, place, pa.scalar(None, pa.string()))
+    )
