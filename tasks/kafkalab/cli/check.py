@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from kafkalab.checkers.compose import judge
 from kafkalab.checkers.registry import CHECKERS
+from kafkalab.checkers.timeline import explain
 from kafkalab.cli import output
 from kafkalab.model.errors import ExitCode, UsageError
 from kafkalab.model.history import CheckContext
@@ -41,7 +42,7 @@ def run(path: str, claims: tuple[str, ...], json_output: bool) -> ExitCode:
     context, bounds = _context(beside, table)
     output.say(f"claims: {', '.join(wanted) or 'none'}: {why}")
     output.say(f"context: {bounds}")
-    verdicts = judge(table, wanted, context)
+    verdicts = explain(table, judge(table, wanted, context))
     outcome = merge(verdict.outcome for verdict in verdicts)
     cell = replace(
         beside or _ALONE,
@@ -120,3 +121,4 @@ def _tell(verdicts: tuple[ClaimVerdict, ...]) -> None:
         output.say(f"{verdict.outcome:>7}  {verdict.claim}: {verdict.summary}")
         for item in verdict.evidence[:3] if verdict.outcome is not Outcome.PASS else ():
             output.say(f"           evidence: {item}")
+        output.tell(verdict.timelines[0] if verdict.timelines else ())

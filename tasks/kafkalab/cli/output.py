@@ -9,9 +9,11 @@ from dataclasses import asdict
 from typing import Any
 
 from rich.console import Console
+from rich.text import Text
 
 from kafkalab.model.run import Run
 from kafkalab.model.verdict import CellVerdict, Outcome, Skipped
+from kafkalab.report.text import clean
 
 stderr = Console(stderr=True, highlight=False)
 
@@ -19,6 +21,13 @@ stderr = Console(stderr=True, highlight=False)
 def say(text: str) -> None:
     """One line of progress."""
     stderr.print(text, markup=False, soft_wrap=True)
+
+
+def tell(lines: Sequence[str]) -> None:
+    """A timeline: what proves the finding stands out."""
+    for line in lines:
+        style = "bold red" if line.startswith(">") else ""
+        stderr.print(Text(f"           {clean(line)}", style), soft_wrap=True)
 
 
 def print_json(document: dict[str, Any]) -> None:
@@ -60,6 +69,7 @@ def cell(verdict: CellVerdict) -> dict[str, Any]:
                 "count": claim.count,
                 "summary": claim.summary,
                 "evidence": claim.evidence_uri or "",
+                "timeline": list(claim.timelines[0]) if claim.timelines else [],
             }
             for claim in verdict.claims
         ],

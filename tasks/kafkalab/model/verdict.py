@@ -52,6 +52,7 @@ class ClaimVerdict:
     summary: str  # one sentence for a person
     evidence: tuple[Mapping[str, Any], ...] = ()  # the first findings, one JSON object each
     evidence_uri: str | None = None  # where all findings are, once stored
+    timelines: tuple[tuple[str, ...], ...] = ()  # of the first findings, as lines of text
 
     @classmethod
     def from_dict(cls, raw: Mapping[str, Any]) -> ClaimVerdict:
@@ -63,6 +64,7 @@ class ClaimVerdict:
             summary=raw["summary"],
             evidence=tuple(raw.get("evidence", ())),
             evidence_uri=raw.get("evidence_uri"),
+            timelines=tuple(tuple(lines) for lines in raw.get("timelines", ())),
         )
 
 

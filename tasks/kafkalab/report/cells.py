@@ -22,6 +22,7 @@ from kafkalab.report.text import Link, artifact, change, quantity, seconds, shor
 
 EVIDENCE_SHOWN = 8  # findings of a claim on the page; all of them are in its evidence file
 EVIDENCE_CHARS_MAX = 400
+TIMELINE_LINES_MAX = 60
 TEXT_CHARS_MAX = 1_500
 _VERSION = re.compile(r"v?(\d+)\.(\d+)")
 
@@ -37,6 +38,7 @@ class ClaimRow:
     meaning: str  # what must not be found
     evidence: tuple[str, ...]
     evidence_left_out: int
+    timelines: tuple[tuple[str, ...], ...]  # of the first findings: lines of text
     link: Link
 
 
@@ -267,6 +269,10 @@ def _claim(verdict: ClaimVerdict, prefix: str) -> ClaimRow:
             for e in shown
         ),
         evidence_left_out=max(verdict.count, len(verdict.evidence)) - len(shown),
+        timelines=tuple(
+            tuple(shorten(line, EVIDENCE_CHARS_MAX) for line in lines[:TIMELINE_LINES_MAX])
+            for lines in verdict.timelines[:EVIDENCE_SHOWN]
+        ),
         link=artifact(verdict.evidence_uri or "", prefix),
     )
 

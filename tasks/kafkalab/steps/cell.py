@@ -181,6 +181,8 @@ def _tell(context: StepContext, verdict: CellVerdict) -> None:
         context.progress(f"{claim.outcome:>7}  {claim.claim}: {claim.summary}")
         for item in claim.evidence[:3] if claim.outcome is not Outcome.PASS else ():
             context.progress(f"           evidence: {item}")
+        for line in claim.timelines[0] if claim.timelines else ():
+            context.progress(f"           {line}")
     for name, value in sorted(verdict.metrics.items()):
         context.progress(f" metric  {name} = {value:,.3f}")
     for each in verdict.skipped:

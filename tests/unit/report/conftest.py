@@ -47,6 +47,20 @@ HOST = {
     "calibration_ratio": 1.02,
     "noisy": False,
 }
+TIMELINE = (
+    "commit-ahead: c13/1 · client c0, admin",
+    "  found: committed 120 · delivered_next 117 · op group_offsets",
+    "  c13/1 owned by c0 3.0–9214.4 ms (kill) · c1 9871.0 ms to the end",
+    "  c13/1 committed 100 by c0 at 8120.7 ms · 120 read by admin at 9220.6 ms",
+    "      3.1 ms  12–13        c0     open consumer group=c13 auto_commit=true  ok after 1.0 ms",
+    "  … 1,804 rows",
+    "   9180.2 ms  1,818–1,836  c0     poll c13/1 901@98…919@116  ok after 12.4 ms",
+    "   9203.9 ms  1,840–1,961  p0     send c13/1 920@117 921@118 922@119  ok after 3.1 ms",
+    "   9214.4 ms  1,962        c0     kill",
+    ">  9219.8 ms  2,040–2,041  admin  group_offsets c13 c13/1=120  ok after 0.8 ms  ← row_seen",
+    "   9871.3 ms  2,102        c1     assigned c13/1",
+    "   9880.0 ms  2,110–2,118  c1     poll c13/1 923@120…930@127  ok after 40.0 ms",
+)
 HOSTILE = (
     "<script>alert(1)</script>\"'><img src=x onerror=alert(2)> $\\frac{$ \x00\x1b[31m\u202e{{7*7}}"
 )
@@ -259,6 +273,7 @@ def red() -> Sample:
         "c0 committed offset 120 of c13/1, but was given nothing beyond 117.",
         evidence,
         f"s3://kafkalab/{PREFIX}/correctness/attempt=2/C13/commit-ahead.parquet",
+        (TIMELINE, ("commit-ahead: the second",)),
     )
     slow = benchmark(produce_records_per_s_median=98_117.0, latency_ms_p99=20.1)
     cells = (cell("C01"), cell("C02"), cell("C13", red=ahead), slow)
