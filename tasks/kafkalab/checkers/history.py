@@ -28,6 +28,7 @@ from kafkalab.model.history import COLUMNS, SCHEMA_VERSION, Row
 VERSION_KEY = b"kafkalab.history.schema"
 CLOCK_SLACK_NS = 50_000_000
 TYPES = ("invoke", "ok", "fail", "info", "event")
+NOTED = ("kill", "fault", "sample", "thread_dump")  # by the lab, on a clock of its own
 
 _REQUIRED = ("index", "time_ns", "process", "type", "op", "op_id")
 

@@ -49,8 +49,8 @@ broken by then stay failed, all others are `unknown: out of budget`.
 Before the end, `unseen` cannot fail (it may still be read), nor does a record count as never
 sent before its send had time to arrive.
 
-Not exact: numbers and rows in evidence that were counted over settled records (how many were
-skipped or waiting). Not looked at: the claims that are not in LIVE, and content that is not plain.
+Not exact: numbers in evidence that count settled records (how many were skipped or waiting). Not
+looked at: the claims that are not in LIVE.
 """
 
 from __future__ import annotations
@@ -229,20 +229,12 @@ class Live:
         if not self._intake.fresh and not self._intake.acted:
             return
         self._intake.place()
-        since = {"since": self._since}
         if self._intake.acted:
             self._store.run(live_tables.READERS)
             self._intake.acted = False
-        if self._sent_again(self._store.number(live_watch.SENT_AGAIN, since)):
+        if self._sent_again(self._store.number(live_watch.SENT_AGAIN, {"since": self._since})):
             return
-        self._store.run("DELETE FROM wanted")
-        self._store.run(live_watch.WANTED, since)
-        if self._store.number("SELECT count(*) FROM wanted"):
-            self._memory.look_back()
-        self._store.run("DELETE FROM wanted_values")
-        self._store.run(live_watch.WANTED_VALUES, since)
-        if self._store.number("SELECT count(*) FROM wanted_values"):
-            self._memory.look_back_for_values()
+        self._memory.look_back(self._since)
         if self._memory.beyond:
             self._give_up("rows came back that had been given up long before")
 

@@ -173,7 +173,7 @@ class Intake:
         return tuple(found)
 
     def _steps_back(self, rows: pa.Table, process: pa.Array) -> int:
-        timed = pc.not_equal(rows["op"], "kill").to_numpy()
+        timed = pc.invert(pc.is_in(rows["op"], value_set=pa.array(history.NOTED))).to_numpy()
         client, time = process.to_numpy()[timed], rows["time_ns"].to_numpy()[timed]
         order = np.argsort(client, kind="stable")
         client, time = client[order], time[order]

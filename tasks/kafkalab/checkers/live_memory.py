@@ -7,14 +7,15 @@ extents    per segment and partition the offsets that may be in it, so that few 
 runs       which offsets of a partition are settled, and under topic −1 which values, as intervals
            [lo, hi]: never dropped, and few, since offsets and values are counted upwards.
 
-The caller fills `settling` (value, topic, part, off, followed, ordered) with what goes in, and
-`wanted` (topic, part, off) or `wanted_values` (value) with what is looked for.
+The caller fills `settling` (value, topic, part, off, followed, ordered) with what goes in. What is
+looked for stands in `wanted` (topic, part, off) and `wanted_values` (value): see live_watch.py.
 """
 
 from __future__ import annotations
 
 from kafkalab.checkers.live_rows import COLUMNS
 from kafkalab.checkers.live_store import Store
+from kafkalab.checkers.live_watch import WANTED, WANTED_VALUES
 
 SEGMENT_ROWS = 2_000_000
 ROW = (
@@ -177,8 +178,18 @@ class Memory:
             self._store.run(f"DROP TABLE {oldest}")
             self._store.run("DELETE FROM extents WHERE segment = ?", [oldest])
 
-    def look_back(self) -> None:
-        """Move back to `recs` what is settled at, and next to, the places in `wanted`."""
+    def look_back(self, since: int) -> None:
+        """Move back to `recs` the settled rows that rows from `since` on put in question."""
+        self._store.run("DELETE FROM wanted")
+        self._store.run(WANTED, {"since": since})
+        if self._store.number("SELECT count(*) FROM wanted"):
+            self._look_at_places()
+        self._store.run("DELETE FROM wanted_values")
+        self._store.run(WANTED_VALUES, {"since": since})
+        if self._store.number("SELECT count(*) FROM wanted_values"):
+            self._look_for_values()
+
+    def _look_at_places(self) -> None:
         self._store.run("DELETE FROM taken")
         self._store.run(_NEAR)
         names = self._store.rows(
@@ -189,8 +200,7 @@ class Memory:
             self._store.run(_SEARCH.format(segment=name))
         self._bring_back([name for (name,) in names], "SELECT count(*) FROM near")
 
-    def look_back_for_values(self) -> None:
-        """Move back to `recs` what is settled of the values in `wanted_values`."""
+    def _look_for_values(self) -> None:
         self._store.run("DELETE FROM taken")
         names = [name for name, _ in self._segments]
         if self._store.number(_REMEMBERED_VALUES):

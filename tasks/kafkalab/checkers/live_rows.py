@@ -19,7 +19,10 @@ import pyarrow.compute as pc
 from kafkalab.checkers import history
 
 KINDS = ("invoke", "ok", "fail", "info")
-IGNORED = ("commit", "committed", "group_offsets", "position", "clock", "stats", "error")
+IGNORED = (
+    "commit", "committed", "group_offsets", "position", "clock", "stats", "error", "sample",
+    "thread_dump",
+)  # fmt: skip
 COLUMNS = (
     "idx BIGINT, time_ns BIGINT, process INTEGER, kind TINYINT, op_id BIGINT, topic INTEGER,"
     " part INTEGER, off BIGINT, value UBIGINT, problem INTEGER, intended INTEGER"
