@@ -1,6 +1,6 @@
 # Everything here works on a machine that has Python >= 3.11 and make; nothing else has to be installed by hand.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint up down doctor images docker-daemon test-docker test-defects test-known test-properties test-clients test-slow bench-drivers lock clean
+.PHONY: help setup run test lint up down doctor images docker-daemon test-docker test-defects test-known test-properties test-clients test-slow bench-drivers bench-check lock clean
 
 # Importing from bytecode halves the start of every step.
 export PYTHONDONTWRITEBYTECODE =
@@ -76,6 +76,9 @@ test-slow: setup  ## everything that is too slow or too wide for `test`
 
 bench-drivers: setup  ## what drivers cost against their bare clients; minutes each (ARGS="--client NAME@VERSION --write")
 	@$(BIN)/python tests/bench/bench_drivers.py $(ARGS)
+
+bench-check: setup  ## how fast and how large verdicts are, with their bounds (ARGS="--size 1e8 --write")
+	@$(BIN)/python -m tests.bench.bench_check $(ARGS)
 
 lock: $(STAMP)  ## resolve requirements.lock again
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --group dev --generate-hashes \
