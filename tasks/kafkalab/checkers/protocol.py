@@ -33,6 +33,8 @@ from kafkalab.model.verdict import ClaimVerdict, Outcome
 MEMORY_LIMIT = "2GB"  # beyond it DuckDB spills to disk
 THREADS = 2
 
+SMALL_ROWS = 2_000  # with fewer, the optimizer takes longer than it saves
+
 
 class Relation(NamedTuple):
     """A named, shared intermediate result: what must exist before it, and its query."""
@@ -96,8 +98,11 @@ class HistoryView:
         self._connection.execute(f"CREATE TEMP TABLE context AS SELECT {columns}", row)
         if context.fairness_ratio_min > 0:  # shares are compared between all partitions
             worth_rows = sys.maxsize
-        for name, table in screen(source, worth_rows=worth_rows).tables.items():
+        screened = screen(source, worth_rows=worth_rows)
+        for name, table in screened.tables.items():
             self._connection.register(f"seen_{name}", table)
+        if screened.rows < SMALL_ROWS:
+            self._connection.execute("PRAGMA disable_optimizer")
         self._connection.execute(_NAMES)
 
     def __enter__(self) -> HistoryView:

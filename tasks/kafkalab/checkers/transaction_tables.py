@@ -227,7 +227,9 @@ RELATIONS: dict[str, Relation] = {
     "committed_readers": Relation(("actions",), _COMMITTED_READERS),
     "txn_reads": Relation(("deliveries", "txns", "committed_readers", "zombies"), _TXN_READS),
     "visible": Relation(("txn_reads",), _VISIBLE),
-    "torn": Relation(("visible", "zombies", "sends", "conflicts", "spans", "skips", "clients"), _TORN),
+    "torn": Relation(
+        ("visible", "zombies", "sends", "conflicts", "spans", "skips", "clients"), _TORN
+    ),
     "markers": Relation(("deliveries", "sends", "txns", "records"), _MARKERS),
     "hidden": Relation(("txns", "torn", "markers"), _HIDDEN),
 }
