@@ -10,6 +10,7 @@ measured is the time of `compose.judge` and the peak of the whole process.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import math
 import os
@@ -23,12 +24,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from tests.bench import transactional
+from tests.simulation import bulk
+
 from kafkalab.checkers.compose import judge
 from kafkalab.checkers.registry import CHECKERS
 from kafkalab.model.history import CheckContext
-
-from tests.bench import transactional
-from tests.simulation import bulk
 
 GIB, MIB = 2**30, 2**20
 PAGE = Path(__file__).parents[2] / "docs" / "verdict-speed.md"
@@ -169,16 +170,16 @@ def _growth(measured: Sequence[tuple[Case, Result]]) -> str:
     """How time grows from one size of the steady history to the next, against n log n."""
     steady = [(case.size, result.seconds) for case, result in measured if case.shape == "steady"]
     lines = [
-        f"| {small:,} to {large:,} | {after / before:.1f} | {_n_log_n(large) / _n_log_n(small):.1f} |"
-        for (small, before), (large, after) in zip(steady, steady[1:], strict=False)
+        f"| {small:,} to {large:,} | {after / before:.1f} | {_n_log_n(large, small):.1f} |"
+        for (small, before), (large, after) in itertools.pairwise(steady)
     ]
     if not lines:
         return ""
     return "\n".join(["", "| growth | of time | of n log n |", "|---|---|---|", *lines, ""])
 
 
-def _n_log_n(size: int) -> float:
-    return size * math.log(size)
+def _n_log_n(large: int, small: int) -> float:
+    return large * math.log(large) / (small * math.log(small))
 
 
 def _yes(value: bool) -> str:
