@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections import Counter
 
 import numpy as np
 import pyarrow as pa
@@ -46,20 +45,17 @@ def solve(view: HistoryView) -> None:
 
 
 def _prove(view: HistoryView) -> None:
-    """The three forms, from the fewest kinds of dependencies to the most."""
+    """The three forms, the plainest first: a read is counted by the first that shows it."""
     view.use("acts")
-    found, orders = _Found(view), _orders(view.columns(_ACTS))
+    found = _Found(view)
     wr = found.wr
-    pairs = {"G1c": np.zeros_like(wr["own"]), "G1c-process": wr["own"]}
-    pairs["G1c-realtime"] = wr["own"] | wr["future"]
-    ceded = wr["early"] & ~pairs["G1c-realtime"] & view.judges("precommitted-read")
-    for claim, pair in pairs.items():
-        if view.judges(claim):
-            found.take_pairs(claim, pair)
-            if claim == "G1c":
-                found.take_longer(claim, np.isin(wr["reader"], wr["writer"]), ())
-            else:
-                found.take_longer(claim, ~ceded, orders[claim])
+    again = wr["own"] | wr["future"]
+    ceded = wr["early"] & ~again & view.judges("precommitted-read")
+    found.take_longer("G1c", np.isin(wr["reader"], wr["writer"]))
+    found.take_pairs("G1c-process", wr["own"])
+    found.take_pairs("G1c-realtime", again)
+    found.take_longer("G1c-process", ~ceded)
+    found.take_longer("G1c-realtime", ~ceded)
     view.put("cycles", _step_table(found.steps))
     counts = {"claim": list(found.counts), "n": list(found.counts.values())}
     view.put("cycle_counts", pa.table(counts))
@@ -67,45 +63,40 @@ def _prove(view: HistoryView) -> None:
     view.put("cyclic", pa.table({"writer": taken.sources, "reader": taken.targets}))
 
 
-def _orders(acts: Mapping[str, Any]) -> Mapping[str, tuple[Edges, ...]]:
-    """The edges that each form has beside the reads."""
-    process = order_edges(acts["code"], acts["node"], acts["begin_ns"], acts["end_ns"])
-    lowest = int(min(process.sources.min(initial=0), process.targets.min(initial=0)))
-    node, begin, end = (acts[name][acts["main"]] for name in ("node", "begin_ns", "end_ns"))
-    time = order_edges(np.zeros_like(node), node, begin, end, lowest - 1)
-    return {"G1c-process": (process,), "G1c-realtime": (process, time)}
-
-
 class _Found:
     """Circles found so far; a read that is on one is not looked at again."""
 
     def __init__(self, view: HistoryView) -> None:
+        self._view = view
         self.wr = view.columns(_READS)
         self.reads = Edges(self.wr["writer"], self.wr["reader"])
         self.taken = np.zeros_like(self.wr["own"])
         self.steps: list[Step] = []
-        self.counts: dict[str, int] = {}
+        self.counts: Counter[str] = Counter()
+        self._told: Counter[str] = Counter()
         self._kept_max = view.number("SELECT evidence_max FROM context")
 
     def take_pairs(self, claim: str, pairs: Mask) -> None:
         """Circles of two: the reader had ended before the writer began."""
-        pairs &= ~self.taken
+        if not self._view.judges(claim):
+            return
+        pairs = pairs & ~self.taken
         self.taken |= pairs
         two = self.reads.where(pairs)
         for writer, reader in zip(two.sources.tolist(), two.targets.tolist(), strict=True):
             if not self._room(claim):
                 break
             self._add(claim, [writer, reader])
-        self.counts[claim] = len(two.sources)
+        self.counts[claim] += len(two.sources)
 
-    def take_longer(self, claim: str, allowed: Mask, orders: Sequence[Edges]) -> None:
-        """Any other circles of `allowed` reads with `orders`; each has a read against time."""
+    def take_longer(self, claim: str, allowed: Mask) -> None:
+        """Any other circles of `allowed` reads; each has a read against time."""
         kept = allowed & ~self.taken
         back = self.reads.where(kept & self.wr["against"])
-        if not len(back.sources):
+        if not len(back.sources) or not self._view.judges(claim):
             return
         edges = self.reads.where(kept)
-        whole = components(_with(edges, orders))
+        whole = components(self._with_orders(claim, edges))
         self.taken[kept] |= whole.within(edges)
         circles = whole.cyclic()
         for nodes in circles:
@@ -114,22 +105,25 @@ class _Found:
             self._add(claim, whole.cycle(nodes, back))
         self.counts[claim] += len(circles)
 
+    def _with_orders(self, claim: str, edges: Edges) -> Edges:
+        if claim == "G1c":
+            return edges
+        acts = self._view.columns(_ACTS)
+        process = order_edges(acts["code"], acts["node"], acts["begin_ns"], acts["end_ns"])
+        if claim == "G1c-process":
+            return edges + process
+        lowest = int(min(process.sources.min(initial=0), process.targets.min(initial=0)))
+        node, begin, end = (acts[name][acts["main"]] for name in ("node", "begin_ns", "end_ns"))
+        return edges + process + order_edges(np.zeros_like(node), node, begin, end, lowest - 1)
+
     def _room(self, claim: str) -> bool:
-        return (
-            not self.steps or self.steps[-1][0] != claim or self.steps[-1][1] + 1 < self._kept_max
-        )
+        return self._told[claim] < self._kept_max
 
     def _add(self, claim: str, cycle: list[int]) -> None:
-        before = self.steps[-1] if self.steps else None
-        number = before[1] + 1 if before and before[0] == claim else 0
         around = itertools.pairwise([*cycle, cycle[0]])
+        number = self._told[claim]
         self.steps += [(claim, number, step, a, b) for step, (a, b) in enumerate(around)]
-
-
-def _with(edges: Edges, orders: Sequence[Edges]) -> Edges:
-    for order in orders:
-        edges += order
-    return edges
+        self._told[claim] += 1
 
 
 def _step_table(steps: list[Step]) -> pa.Table:
