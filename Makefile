@@ -1,6 +1,6 @@
 # Everything here works on a machine that has Python >= 3.11 and make; nothing else has to be installed by hand.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint up down doctor images docker-daemon test-docker test-defects test-known test-properties test-clients test-slow bench-drivers bench-check lock clean
+.PHONY: help setup run test lint up down doctor images docker-daemon test-docker test-defects test-known test-properties test-clients test-slow test-mutation bench-drivers bench-check lock clean
 
 # Importing from bytecode halves the start of every step.
 export PYTHONDONTWRITEBYTECODE =
@@ -73,6 +73,9 @@ test-clients: setup  ## the contract suite: every client on the oldest, pinned a
 
 test-slow: setup  ## everything that is too slow or too wide for `test`
 	@$(BIN)/pytest -m slow $(ARGS)
+
+test-mutation: setup  ## each condition of each checker taken away: a golden history must notice (ARGS="--only stall")
+	@$(BIN)/python -m tests.mutation $(ARGS)
 
 bench-drivers: setup  ## what drivers cost against their bare clients; minutes each (ARGS="--client NAME@VERSION --write")
 	@$(BIN)/python tests/bench/bench_drivers.py $(ARGS)

@@ -6,8 +6,8 @@ Of SQL (sqlglot, dialect duckdb):
     flip    < and <=, > and >=, = and <> beside a literal, IS DISTINCT FROM
     unjoin  an ANTI or SEMI JOIN taken away
     swap    min and max, arg_min and arg_max, least and greatest
-Of Python (the functions of checkers): an `if` that is never taken; one operand of `and` or `or` less;
-a comparison flipped.
+Of Python (the functions of checkers): an `if` that is never taken; one operand of `and` or `or`
+less; a comparison flipped.
 
 Left out: = between two columns is not flipped (dropping it says as much), lists of IN stay whole.
 A mutant's name is made of what it changes, so that it stays the same while other code moves.

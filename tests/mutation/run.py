@@ -24,7 +24,7 @@ from kafkalab.checkers.registry import CHECKERS, RELATIONS
 
 from .equivalent import EQUIVALENT
 from .operators import python_mutants, sql_mutants
-from .stage import NotAMutant, Stage, changed_code, dependents
+from .stage import NoMutantError, Stage, changed_code, dependents, looking_at
 
 
 class Result(NamedTuple):
@@ -55,9 +55,13 @@ def main() -> int:
             results += found
             alive = sum(result.killer is None for result in found)
             if found:
-                print(f"[{number}/{len(owners)}] {found[0].owner}: {len(found)}, {alive} survive")
-                sys.stdout.flush()
+                _say(f"[{number}/{len(owners)}] {found[0].owner}: {len(found)}, {alive} survive")
     return _report(results, bool(options.only), time.monotonic() - begin)
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
 
 
 def _report(results: list[Result], partial: bool, seconds: float) -> int:
@@ -66,10 +70,10 @@ def _report(results: list[Result], partial: bool, seconds: float) -> int:
     judged = {(r.owner, r.name) for r in results}
     stale = [key for key in EQUIVALENT if key not in survived and (key in judged or not partial)]
     for result in fresh:
-        print(f"\nSURVIVED {result.owner} | {result.name}\n    {result.text}")
+        _say(f"\nSURVIVED {result.owner} | {result.name}\n    {result.text}")
     for owner, name in stale:
-        print(f"\nNOT NEEDED in equivalent.py: {owner} | {name}")
-    print(
+        _say(f"\nNOT NEEDED in equivalent.py: {owner} | {name}")
+    _say(
         f"\n{len(results):,} mutants in {seconds:.0f} s: {len(results) - len(survived):,} killed, "
         f"{len(survived) - len(fresh):,} excused, {len(fresh):,} survived"
     )
@@ -94,33 +98,20 @@ def mutate(owner: str) -> list[Result]:
 
 
 def _relation(stage: Stage, owner: str, name: str) -> Iterator[Result]:
-    near = _claims_near(name)
+    near = looking_at(name, *dependents(name))  # whoever does not look cannot tell
     for mutant in sql_mutants(RELATIONS[name].sql):
         killer = _first(
-            (n, lambda g=golden: g.kills_relation(name, mutant.text))
+            (n, lambda g=golden, m=mutant: g.kills_relation(name, m.text))
             for n, golden in stage.asked(owner, near)
         )
         yield from _result(stage, owner, mutant, killer)
-
-
-def _claims_near(name: str) -> list[str]:
-    """Claims that rest on the relation, those whose own module names it first.
-
-    Only their histories are asked: whoever does not look at a relation cannot tell how it is made.
-    """
-    texts = {c: inspect.getsource(sys.modules[f.__module__]) for c, f in CHECKERS.items()}
-    found = []
-    for wanted in ((name,), dependents(name)):
-        named = re.compile(rf"\b({'|'.join(wanted)})\b") if wanted else None
-        found += [claim for claim in CHECKERS if named and named.search(texts[claim])]
-    return list(dict.fromkeys(found))
 
 
 def _claim(stage: Stage, owner: str, claim: str) -> Iterator[Result]:
     for sql in stage.queries(claim):
         for mutant in sql_mutants(sql):
             killer = _first(
-                (n, lambda g=golden: g.kills_query(claim, sql, mutant.text))
+                (n, lambda g=golden, q=sql, m=mutant: g.kills_query(claim, q, m.text))
                 for n, golden in stage.asked(owner, [claim])
             )
             yield from _result(stage, owner, mutant, killer)
@@ -142,7 +133,7 @@ def _first(asked: Iterable) -> int | None:
     """The first history that notices; -1 where the mutant does not compile."""
     try:
         return next((number for number, kills in asked if kills()), None)
-    except NotAMutant:
+    except NoMutantError:
         return -1
 
 

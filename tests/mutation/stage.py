@@ -2,9 +2,9 @@
 
 A mutant of a relation is first run alone: where it gives the rows that the relation gave, nothing
 behind it can change, and the next history is asked. Else what depends on it is made again, inside
-a transaction that is rolled back, and the claims that look at it are judged again. A history *kills*
-a mutant when test_golden.py would fail: its own claim ends otherwise than its section says, or
-another is red.
+a transaction that is rolled back, and the claims that look at it are judged again. A history
+*kills* a mutant when test_golden.py would fail: its own claim ends otherwise than its section says,
+or another is red.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from __future__ import annotations
 import ast
 import functools
 import importlib.util
+import inspect
+import re
 import sys
 import types
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -33,7 +35,7 @@ HISTORIES = ROOT / "tests" / "histories"
 INVALID = (duckdb.BinderException, duckdb.ParserException, duckdb.NotImplementedException)
 
 
-class NotAMutant(Exception):
+class NoMutantError(Exception):
     """It does not even compile, so it shows nothing."""
 
 
@@ -54,7 +56,7 @@ class Connection:
 
 
 class Golden:
-    """One section of a golden history, with every relation made."""
+    """One section of a golden history; relations and verdicts are made when they are needed."""
 
     def __init__(self, section: Any) -> None:
         self.section = section
@@ -64,17 +66,19 @@ class Golden:
         self.connection = Connection(self.view._connection)
         self.connection.execute("SET threads = 1")  # so small a history is judged faster
         self.view._connection = self.connection
-        self.queries = {claim: self._judge(claim) for claim in self.claims}
-        self.view.use(*RELATIONS)
         self._rows: dict[str, list[str]] = {}
+        self._queries: dict[str, frozenset[str]] = {}
 
-    def _judge(self, claim: str) -> frozenset[str]:
-        self.connection.said.clear()
-        verdict = CHECKERS[claim](self.view, self.section.context)
-        if not self.as_expected(claim, verdict):
-            raise AssertionError(f"{self.section.claim}: {self.section.name}: {verdict}")
-        made = ("CREATE TEMP TABLE", "CREATE TEMP VIEW")
-        return frozenset(sql for sql in self.connection.said if not sql.startswith(made))
+    def queries(self, claim: str) -> frozenset[str]:
+        """What a claim asks of this history, which it judges as its section says."""
+        if claim not in self._queries:
+            self.connection.said.clear()
+            verdict = CHECKERS[claim](self.view, self.section.context)
+            if not self.as_expected(claim, verdict):
+                raise AssertionError(f"{self.section.claim}: {self.section.name}: {verdict}")
+            asked = (q for q in self.connection.said if not q.startswith("CREATE TEMP"))
+            self._queries[claim] = frozenset(asked)
+        return self._queries[claim]
 
     def as_expected(self, claim: str, verdict: Any) -> bool:
         if claim == self.section.claim:
@@ -84,6 +88,10 @@ class Golden:
     def rows(self, name: str) -> list[str]:
         """What a relation holds, in an order of its own."""
         if name not in self._rows:
+            for claim in looking_at(name):  # some relations are computed by the first who asks
+                if claim in self.claims:
+                    self.queries(claim)
+            self.view.use(name)
             self._rows[name] = self._ordered(f"SELECT * FROM {name}")
         return self._rows[name]
 
@@ -92,33 +100,38 @@ class Golden:
 
     def kills_relation(self, name: str, sql: str) -> bool:
         """Whether a relation with other SQL would be noticed."""
+        before = self.rows(name)
         try:
-            if self._ordered(sql) == self.rows(name):
+            if self._ordered(sql) == before:
                 return False
         except INVALID as error:
-            raise NotAMutant(str(error)) from error
+            raise NoMutantError(str(error)) from error
         except duckdb.Error:
             return True
         originals = {dependent: self.rows(dependent) for dependent in dependents(name)}
+        looking = [claim for claim in looking_at(name, *originals) if claim in self.claims]
+        for claim in looking:
+            self.queries(claim)
+        made = set(self.view._made)
         self.connection.real.execute("BEGIN")
         try:
             changed = self._make_again(name, sql, originals)
-            touched = [c for c in self.claims if looks_at(self.queries[c]) & changed]
-            return self._noticed(touched)
+            return self._noticed([c for c in looking if c in looking_at(*changed)])
         except duckdb.Error:
             return True
         finally:
             self.connection.real.execute("ROLLBACK")
+            self.view._made = made  # what was made meanwhile is gone
 
-    def _make_again(self, name: str, sql: str, originals: Mapping[str, list[str]]) -> set[str]:
-        changed = {name}
+    def _make_again(self, name: str, sql: str, originals: Mapping[str, list[str]]) -> list[str]:
+        changed = [name]
         self._replace(name, sql)
         for dependent, before in originals.items():
-            if parents(dependent) & changed:
+            if parents(dependent) & set(changed):
                 again = RELATIONS[dependent].sql
                 if self._ordered(again) != before:
                     self._replace(dependent, again)
-                    changed.add(dependent)
+                    changed.append(dependent)
         return changed
 
     def _replace(self, name: str, sql: str) -> None:
@@ -129,7 +142,7 @@ class Golden:
 
     def kills_query(self, claim: str, sql: str, mutated: str) -> bool:
         """Whether a claim that asks something else would be noticed."""
-        if sql not in self.queries.get(claim, ()):
+        if claim not in self.claims or sql not in self.queries(claim):
             return False
         self.connection.instead = {sql: mutated}
         try:
@@ -147,7 +160,7 @@ class Golden:
                 verdict = CHECKERS[claim](self.view, self.section.context)
             except INVALID as error:
                 if self.connection.instead:
-                    raise NotAMutant(str(error)) from error
+                    raise NoMutantError(str(error)) from error
                 return True
             except Exception:  # noqa: BLE001 - a checker that crashes is noticed, however it does
                 return True
@@ -191,21 +204,47 @@ class Stage:
     def queries(self, claim: str) -> list[str]:
         """What a claim asks, in any section of its own."""
         own = [n for n, section in enumerate(self.sections) if section.claim == claim]
-        asked = [sql for n in own for sql in sorted(self.golden(n).queries[claim])]
+        asked = [sql for n in own for sql in sorted(self.golden(n).queries(claim))]
         return [sql for sql in dict.fromkeys(asked) if " FROM found" not in sql]
 
 
 @functools.cache
 def tables(sql: str) -> frozenset[str]:
-    """The shared relations that a statement reads."""
+    """The shared relations that a statement reads; a name of its own hides one, but in itself."""
     tree = sqlglot.parse_one(sql, dialect="duckdb")
-    return frozenset(table.name for table in tree.find_all(exp.Table)) & frozenset(RELATIONS)
+    own = {
+        cte.alias: {t.name for t in cte.this.find_all(exp.Table)} for cte in tree.find_all(exp.CTE)
+    }
+    read = {table.name for table in tree.find_all(exp.Table)}
+    return frozenset(n for n in read & set(RELATIONS) if n not in own or n in own[n])
 
 
 @functools.cache
-def looks_at(queries: frozenset[str]) -> frozenset[str]:
-    """The shared relations that these statements read."""
-    return frozenset(name for sql in queries for name in tables(sql))
+def looking_at(*names: str) -> tuple[str, ...]:
+    """Claims whose module asks one of these relations, or what is made of it; nearest first."""
+    found = []
+    for name in names:
+        word = re.compile(rf"\b{name}\b")
+        found += [
+            claim
+            for claim, checker in CHECKERS.items()
+            if any(text == name or word.search(text) for text in _asked(checker.__module__))
+        ]
+    return tuple(dict.fromkeys(found))
+
+
+@functools.cache
+def _asked(module: str) -> tuple[str, ...]:
+    """What a module says in SQL, and single words, which may name a relation; not its relations."""
+    tree = ast.parse(inspect.getsource(sys.modules[module]))
+    texts = [
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    ]
+    relations = {relation.sql for relation in RELATIONS.values()}
+    docs = {ast.get_docstring(tree, clean=False)}
+    return tuple(t for t in texts if t not in relations | docs and (" " not in t or "SELECT" in t))
 
 
 def parents(name: str) -> frozenset[str]:

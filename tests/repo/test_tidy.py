@@ -22,7 +22,7 @@ PACKAGES = {
 }  # fmt: skip
 TESTS = {
     "unit", "histories", "contract", "dags", "defects", "expectations", "plugins", "system", "repo",
-    "bench", "simulation",
+    "bench", "mutation", "simulation",
 }  # fmt: skip
 DOCS = tuple(
     f"docs/{name}.md"
