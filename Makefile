@@ -81,7 +81,7 @@ bench-drivers: setup  ## what drivers cost against their bare clients; minutes e
 	@$(BIN)/python tests/bench/bench_drivers.py $(ARGS)
 
 bench-check: setup  ## how fast and how large verdicts are, with their bounds (ARGS="--size 1e8 --write")
-	@$(BIN)/python -m tests.bench.bench_check $(ARGS)
+	@PYTHONPATH=. $(BIN)/python tests/bench/bench_check.py $(ARGS)
 
 lock: $(STAMP)  ## resolve requirements.lock again
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --group dev --generate-hashes \

@@ -24,8 +24,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from tests.bench import transactional
-from tests.simulation import bulk
+from tests.simulation import bulk, transactional
 
 from kafkalab.checkers.compose import judge
 from kafkalab.checkers.registry import CHECKERS
@@ -117,7 +116,7 @@ def _write(path: Path, case: Case) -> CheckContext:
 
 
 def _fresh(path: Path, context: CheckContext, case: Case) -> Result:
-    command = [sys.executable, "-m", "tests.bench.bench_check", "--one", str(path)]
+    command = [sys.executable, str(Path(__file__)), "--one", str(path)]
     command += [json.dumps(asdict(context)), ",".join(case.claims)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     result = Result(**json.loads(done.stdout))
@@ -190,8 +189,8 @@ def _page(table: str) -> str:
     host = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
     return (
         "# What a verdict costs\n\nMade by `make bench-check ARGS=--write`, "
-        f"on {time.strftime('%Y-%m-%d', time.gmtime())}, {host}. Each history (tests/simulation/"
-        "bulk.py, tests/bench/transactional.py) is judged\nin a fresh process from its Parquet "
+        f"on {time.strftime('%Y-%m-%d', time.gmtime())}, {host}. Each history (`bulk.py` and "
+        "`transactional.py` in tests/simulation) is judged\nin a fresh process from its Parquet "
         "file, validation included; median of three.\n\n" + table
     )
 
