@@ -8,6 +8,7 @@ of a record whose client was to choose has part −1.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -175,10 +176,18 @@ def batches(source: pa.Table | Path) -> Iterator[pa.RecordBatch]:
     """Record batches of a history, names dictionary-encoded, all columns, in file order."""
     if isinstance(source, Path):
         with pq.ParquetFile(source, read_dictionary=list(_CODED)) as file:
-            for batch in file.iter_batches(BATCH_ROWS, columns=[name for name, _ in COLUMNS]):
-                yield _encoded(batch)
+            yield from _ahead(file.iter_batches(BATCH_ROWS, columns=[n for n, _ in COLUMNS]))
     else:
         for batch in source.to_batches(max_chunksize=BATCH_ROWS):
+            yield _encoded(batch)
+
+
+def _ahead(made: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Decode the next batch while this one is looked at."""
+    with ThreadPoolExecutor(1) as decoder:
+        coming = decoder.submit(next, made, None)
+        while (batch := coming.result()) is not None:
+            coming = decoder.submit(next, made, None)
             yield _encoded(batch)
 
 

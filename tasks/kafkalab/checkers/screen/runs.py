@@ -56,8 +56,8 @@ class Runs:
         self._coder = coder
         self._polls, self._given, self._placed, self._firsts = Grown(), Grown(), Grown(), Grown()
         self._open = coder.ops.code("open")
-        # per process the last poll that was invoked: its id, row and time
-        self._called = np.full((1, 3), NULL, dtype=np.int64)
+        # id, row and time of the last poll that each process invoked
+        self._called = np.full((3, 1), NULL, dtype=np.int64)
 
     def look(self, batch: Coded) -> None:
         """Take what one batch holds."""
@@ -77,7 +77,7 @@ class Runs:
                 **_which(batch, starts), low=np.minimum.reduceat(off, cuts),
                 high=np.maximum.reduceat(off, cuts), last=off[last],
                 n=np.diff(np.append(cuts, len(given))), idx_last=batch.idx[given[last]],
-                begin_idx=called[:, 1], begin_ns=called[:, 2],
+                begin_idx=called[0], begin_ns=called[1],
             )  # fmt: skip
         placed = np.flatnonzero(
             (batch.op == SEND) & (batch.type == OK) & (batch.place >= 0) & (batch.off >= 0)
@@ -122,30 +122,35 @@ class Runs:
         columns = _which(batch, rows)
         self._firsts.add(**columns, type=batch.type[rows])
 
-    def _calls(self, batch: Coded, invoked: Ints, starts: Ints) -> Ints:
-        """For each run the last poll that its client had invoked, shape (runs, 3)."""
-        self._called = enlarged(self._called, (len(self._coder.processes), 3), NULL)
-        rows = np.concatenate([invoked, starts])
-        is_call = np.arange(len(rows)) < len(invoked)
-        order = np.argsort(rows, kind="stable")
-        order = order[np.argsort(_small(batch.process[rows[order]]), kind="stable")]
-        rows, is_call = rows[order], is_call[order]
-        process = batch.process[rows]
-        here = np.arange(len(rows))
+    def _calls(self, batch: Coded, invoked: Ints, starts: Ints) -> tuple[Ints, Ints]:
+        """Row and time of the poll of each run's command; NULL where that was not recorded.
+
+        Polls of one client follow each other, so it is the last one that the client invoked, if
+        that has the run's id.
+        """
+        self._called = enlarged(self._called, (3, len(self._coder.processes)), NULL)
+        is_call = np.zeros(len(batch.idx), dtype=bool)
+        is_call[invoked] = True
+        chosen = is_call.copy()
+        chosen[starts] = True
+        rows = np.flatnonzero(chosen)
+        rows = rows[np.argsort(_small(batch.process[rows]), kind="stable")]
+        process, calls, here = batch.process[rows], is_call[rows], np.arange(len(rows))
         first = np.maximum.accumulate(np.where(np.diff(process, prepend=NULL) != 0, here, 0))
-        last_call = np.maximum.accumulate(np.where(is_call, here, NULL))
-        known = last_call >= first
-        calls = self._called[process]
-        source = rows[last_call[known]]
-        calls[known] = np.stack(
-            [batch.op_id[source], batch.idx[source], batch.time_ns[source]], axis=1
+        at = np.flatnonzero(~calls)
+        call = np.maximum.accumulate(np.where(calls, here, NULL))[at]
+        known, source = call >= first[at], rows[call]
+        told = (batch.op_id, batch.idx, batch.time_ns)
+        before = self._called[:, process[at]]
+        op_id, idx, time_ns = (
+            np.where(known, new[source], old) for new, old in zip(told, before, strict=True)
         )
-        self._called[process[is_call]] = calls[is_call]  # of several the last stays
-        calls[calls[:, 0] != batch.op_id[rows], 1:] = NULL  # that call was another's
-        back = np.empty(len(rows), dtype=np.int64)
-        back[order] = here
-        of_starts: Ints = calls[back[len(invoked) :]]
-        return of_starts
+        other = op_id != batch.op_id[rows[at]]
+        out = np.full((2, len(batch.idx)), NULL, dtype=np.int64)
+        out[:, rows[at]] = np.where(other, NULL, (idx, time_ns))
+        for column, values in zip(self._called, told, strict=True):
+            column[process[calls]] = values[rows[calls]]  # of several the last stays
+        return out[0, starts], out[1, starts]
 
     def _table(self, grown: Grown, columns: tuple[str, ...]) -> pa.Table:
         coder = self._coder
