@@ -25,7 +25,7 @@ Ints = npt.NDArray[np.int64]
 Codes = npt.NDArray[np.int32]
 Mask = npt.NDArray[np.bool_]
 
-BATCH_ROWS = 1 << 20
+BATCH_ROWS = 1 << 17  # stays in the caches
 NULL = -1
 SEND, POLL = 0, 1  # codes of `op`
 INVOKE, OK, FAIL = 0, 1, 2  # codes of `type`
