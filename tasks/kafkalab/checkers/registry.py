@@ -36,6 +36,7 @@ from kafkalab.checkers import (
     watermark,
 )
 from kafkalab.checkers.protocol import Checker, Relation
+from kafkalab.checkers.screen import onepass
 from kafkalab.model.claim import CLAIMS
 
 CHECKERS: Mapping[str, Checker] = MappingProxyType(
@@ -148,10 +149,10 @@ def describe() -> str:
     ]
     families = [
         f"\n## checkers/{_file(module.__name__)}\n\n```text\n{inspect.getdoc(module)}\n```\n"
-        for module in dict.fromkeys((*modules.values(), tables))
+        for module in dict.fromkeys((*modules.values(), tables, onepass))
     ]
     return _HEAD + "\n".join(rows) + "\n" + "".join(families)
 
 
 def _file(module: str) -> str:
-    return module.rpartition(".")[2] + ".py"
+    return module.partition(".checkers.")[2].replace(".", "/") + ".py"
