@@ -44,21 +44,23 @@ _PYTHON_FLIPS = {
 
 
 class Mutant(NamedTuple):
-    """`text` is the whole mutated source, `name` what was changed in it."""
+    """`text` is the whole mutated source, `name` what was changed in it, `of` what it was."""
 
     name: str
     text: str
+    of: str
 
 
-def sql_mutants(sql: str) -> list[Mutant]:
-    """All mutants of one statement."""
-    tree = sqlglot.parse_one(sql, dialect="duckdb")
+def sql_mutants(*statements: str) -> list[Mutant]:
+    """All mutants of these statements, each with a name of its own."""
     found: list[Mutant] = []
-    for place, node in enumerate(tree.walk()):
-        for name, change in _changes(node):
-            whole = tree.copy()
-            change(_at(whole, place))
-            found.append(Mutant(name, whole.sql(dialect="duckdb")))
+    for sql in statements:
+        tree = sqlglot.parse_one(sql, dialect="duckdb")
+        for place, node in enumerate(tree.walk()):
+            for name, change in _changes(node):
+                whole = tree.copy()
+                change(_at(whole, place))
+                found.append(Mutant(name, whole.sql(dialect="duckdb"), sql))
     return _numbered(found)
 
 
@@ -130,7 +132,7 @@ def python_mutants(source: str) -> list[Mutant]:
         for name, change in _python_changes(node):
             whole = copy.deepcopy(tree)
             change(next(n for k, n in enumerate(ast.walk(whole)) if k == place))
-            found.append(Mutant(name, ast.unparse(ast.fix_missing_locations(whole))))
+            found.append(Mutant(name, ast.unparse(ast.fix_missing_locations(whole)), source))
     return _numbered(found)
 
 

@@ -53,9 +53,11 @@ def main() -> int:
     with multiprocessing.get_context("spawn").Pool(options.workers) as pool:
         for number, found in enumerate(pool.imap_unordered(mutate, owners), 1):
             results += found
-            alive = sum(result.killer is None for result in found)
+            alive = [r for r in found if r.killer is None and (r.owner, r.name) not in EQUIVALENT]
             if found:
-                _say(f"[{number}/{len(owners)}] {found[0].owner}: {len(found)}, {alive} survive")
+                _say(f"[{number}/{len(owners)}] {found[0].owner}: {len(found)} mutants")
+            for result in alive:
+                _say(f"SURVIVED {result.owner} | {result.name}\n    {result.text}")
     return _report(results, bool(options.only), time.monotonic() - begin)
 
 
@@ -66,11 +68,9 @@ def _say(text: str) -> None:
 
 def _report(results: list[Result], partial: bool, seconds: float) -> int:
     survived = {(r.owner, r.name): r for r in results if r.killer is None}
-    fresh = [result for key, result in sorted(survived.items()) if key not in EQUIVALENT]
+    fresh = [key for key in survived if key not in EQUIVALENT]
     judged = {(r.owner, r.name) for r in results}
     stale = [key for key in EQUIVALENT if key not in survived and (key in judged or not partial)]
-    for result in fresh:
-        _say(f"\nSURVIVED {result.owner} | {result.name}\n    {result.text}")
     for owner, name in stale:
         _say(f"\nNOT NEEDED in equivalent.py: {owner} | {name}")
     _say(
@@ -108,13 +108,12 @@ def _relation(stage: Stage, owner: str, name: str) -> Iterator[Result]:
 
 
 def _claim(stage: Stage, owner: str, claim: str) -> Iterator[Result]:
-    for sql in stage.queries(claim):
-        for mutant in sql_mutants(sql):
-            killer = _first(
-                (n, lambda g=golden, q=sql, m=mutant: g.kills_query(claim, q, m.text))
-                for n, golden in stage.asked(owner, [claim])
-            )
-            yield from _result(stage, owner, mutant, killer)
+    for mutant in sql_mutants(*stage.queries(claim)):
+        killer = _first(
+            (n, lambda g=golden, m=mutant: g.kills_query(claim, m.of, m.text))
+            for n, golden in stage.asked(owner, [claim])
+        )
+        yield from _result(stage, owner, mutant, killer)
 
 
 def _code(stage: Stage, owner: str, name: str) -> Iterator[Result]:

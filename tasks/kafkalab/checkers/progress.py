@@ -54,7 +54,7 @@ WITH found AS (
     FROM deadlocks GROUP BY process
 ), dumps AS (
     SELECT process, time_ns, idx, coalesce(detail ->> '$.text', detail ->> '$.uri') AS dump
-    FROM actions WHERE op = 'thread_dump' AND type = 'event'
+    FROM actions WHERE op = 'thread_dump'
 )
 SELECT f.process AS client, f.in_flight, f.row_invoked, (f.to_ns - f.from_ns) / 1e6 AS idle_ms,
        f.cpu_ms, f.row_first_sample, f.row_second_sample, d.idx AS row_thread_dump,

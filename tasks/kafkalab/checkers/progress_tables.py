@@ -22,8 +22,8 @@ from kafkalab.checkers.protocol import Relation
 _OUTAGES = """
 WITH faults AS (
     SELECT detail ->> '$.fault' AS fault, min(time_ns) AS from_ns,
-           max(time_ns) FILTER (detail ->> '$.phase' = 'healed') AS healed_ns
-    FROM actions WHERE op = 'fault' AND type = 'event' GROUP BY ALL
+           any_value(time_ns) FILTER (detail ->> '$.phase' = 'healed') AS healed_ns
+    FROM actions WHERE op = 'fault' GROUP BY ALL
 ), periods AS (
     SELECT fault, from_ns, coalesce(healed_ns, finished_ns) AS healed_ns,
            healed_ns IS NULL AS open FROM faults, context
@@ -47,7 +47,7 @@ _PACES = """
 WITH cpu AS (
     SELECT process, idx, time_ns, TRY_CAST(detail ->> '$.cpu_ms' AS DOUBLE) AS used_ms,
            time_ns + deadlock_ns AS due_ns
-    FROM actions, context WHERE op = 'sample' AND type = 'event'
+    FROM actions, context WHERE op = 'sample'
 )
 SELECT a.process, a.time_ns AS from_ns, b.time_ns AS to_ns, b.used_ms - a.used_ms AS used_ms,
        a.idx AS row_from, b.idx AS row_to
