@@ -25,6 +25,8 @@ from .producers import FAILED, FINE, GONE, THERE, Producer, contents
 from .world import MS, SECOND, Log, Steps, World
 
 KINDS = ("strict", "txn", "loose")
+LINGERS, LINGERS_NS = 0.06, 50 * SECOND  # how many groups stay when all is read, and for how long
+LONG_POLL_NS = 4 * SECOND  # of those
 LIMIT_NS = 3600 * SECOND  # a model that never ends is a defect
 
 
@@ -35,12 +37,14 @@ class Case:
     Attributes:
         commands: of each producer.
         batch: most records of a command, and of a poll.
+        lingers: whether its groups stay for a while when all is read; else some do.
     """
 
     seed: int
     kind: str = "strict"
     commands: int = 5
     batch: int = 4
+    lingers: bool = False
 
     def frame(self, prefix: str = "", first_id: int = 0) -> Frame:
         """The history; `prefix` and `first_id` keep several of them apart."""
@@ -255,12 +259,14 @@ class _Script:
         yield from member.start()
         yield from member.subscribe()
         while until is None or world.now < until:
-            yield from member.poll(self.random.randint(1, self.case.batch), self._timeout())
-            yield from self._act(member, until is None)
+            timeout = self._timeout() if group.ends is None else LONG_POLL_NS
+            yield from member.poll(self.random.randint(1, self.case.batch), timeout)
+            if group.ends is None:
+                yield from self._act(member, until is None)
             yield world.brief()
             if world.now > LIMIT_NS:
                 raise RuntimeError(f"{member.name} never ends: a defect of the model")
-            if not world.sending() and group.settled():
+            if not world.sending() and group.settled() and self._left(group):
                 break
         if not member.auto and (self.strict or self.chance(0.8)):
             yield from member.commit(self.chance(0.3))
@@ -268,6 +274,13 @@ class _Script:
         yield from member.stop()
         if counted:
             group.lives -= 1
+
+    def _left(self, group: Group) -> bool:
+        """Whether a group that has nothing left to do may end: some stay for a while."""
+        if group.ends is None:
+            stays = self.case.lingers or self.chance(LINGERS)
+            group.ends = self.world.now + (LINGERS_NS if stays else 0)
+        return self.world.now >= group.ends
 
     def _timeout(self) -> int:
         """Short polls while something comes, long ones while the rest is waited for."""

@@ -37,6 +37,7 @@ class Group:
         self.joined: set[Member] = set()
         self.target: dict[Member, set[Place]] = {}
         self.waiting: set[Member] = set()  # have not taken what the generation gives them
+        self.ends: int | None = None  # when it may end, known once all is read
         self.lives = 0  # members that are, or will be, there
         self.plans = 0  # things that still will happen to it
         world.groups[self.name] = self

@@ -1,7 +1,7 @@
-"""Clients that join a healthy history for one purpose: what they see, or do, is the anomaly.
+"""Rows that are put into a healthy history at one place: what they say is the anomaly.
 
-A guest reader assigns one partition at one offset by hand, is given one record, and closes, so it
-owes nothing and nobody waits for it.
+They are a client's that is there, or a guest's. A guest reader assigns one partition at one offset
+by hand, is given one record, and closes, so it owes nothing and nobody waits for it.
 """
 
 from __future__ import annotations
@@ -9,23 +9,40 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from .frame import INVOKE, OK, OP, Frame, rows
+from .frame import EVENT, INVOKE, OK, OP, Frame, rows
 from .world import MS
 
 STEP_NS = 10_000  # between its rows; what comes after it is a millisecond later
 
 
-class Guest:
+class Insert:
     """Rows of one client, to be inserted at one place."""
 
-    def __init__(self, frame: Frame, name: str, at: int) -> None:
-        """Args: name: of the client, with the prefix of others'.  at: row to insert before."""
-        words = {**frame.words, "process": [*frame.words["process"], name]}
-        self.frame = Frame(frame.later(at, MS).columns, words)
-        self.process = len(frame.words["process"])
+    def __init__(self, frame: Frame, client: str | int, at: int, gap_ns: int = MS) -> None:
+        """Rows to insert.
+
+        Args:
+            frame: the history.
+            client: number of a client, or the name of a new one.
+            at: the row to insert before.
+            gap_ns: by how much all that follows is later.
+        """
+        words = frame.words
+        if isinstance(client, str):
+            words = {**words, "process": [*words["process"], client]}
+        self.process = len(words["process"]) - 1 if isinstance(client, str) else client
+        self.frame = Frame(frame.later(at, gap_ns).columns, words)
         self.at = at
         self.time = int(frame.time[max(0, at - 1)]) + STEP_NS
         self.parts: list[dict[str, Any]] = []
+
+    def event(self, op: str, topic: int, part: int, gen: int = -1) -> None:
+        """A partition comes or goes."""
+        self._row(type=EVENT, op=OP[op], topic=topic, part=part, gen=gen)
+
+    def wait(self, nanoseconds: int) -> None:
+        """What follows happens later."""
+        self.time += nanoseconds
 
     def say(
         self, number: int, op: str, told: Any = None, *, both: bool = False, **end: Any
@@ -43,13 +60,11 @@ class Guest:
         shared = end if op == "assign" else {}
         for kind, extra in ((INVOKE, shared), (OK, end)):
             words = {"detail": word} if kind == INVOKE or both else {}
-            fields = {**words, **extra}
-            time = self.time + len(self.parts) * STEP_NS
-            self.parts.append(
-                rows(
-                    1, time=time, process=self.process, type=kind, op=OP[op], op_id=number, **fields
-                )
-            )
+            self._row(type=kind, op=OP[op], op_id=number, **{**words, **extra})
+
+    def _row(self, **fields: Any) -> None:
+        time = self.time + len(self.parts) * STEP_NS
+        self.parts.append(rows(1, time=time, process=self.process, **fields))
 
     def read(self, topic: int, part: int, off: int, **given: Any) -> None:
         """Open with read_committed, assign there, be given something, close."""
@@ -60,7 +75,7 @@ class Guest:
         self.say(4, "close")
 
     def join(self) -> Frame:
-        """The history with the guest in it."""
+        """The history with these rows in it."""
         for part in self.parts:
             more = Frame(part, self.frame.words)
             self.frame = self.frame.insert(self.at, more)

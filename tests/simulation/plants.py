@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from random import Random
 from types import MappingProxyType
 
-from . import plants_log, plants_rest, plants_txn
+from . import plants_group, plants_log, plants_rest, plants_txn
 from .facts import Facts
 from .frame import Frame
 
@@ -46,6 +46,15 @@ PLANTS: Mapping[str, Plant] = MappingProxyType(
         "commit-behind": plants_rest.commit_behind,
         "commit-regression": plants_rest.commit_regression,
         "commit-lost": plants_rest.commit_lost,
+        # group
+        "double-owner": plants_group.double_owner,
+        "consumed-after-revoke": plants_group.consumed_after_revoke,
+        "skipped-past-commit": plants_group.skipped_past_commit,
+        "reread-below-commit": plants_group.reread_below_commit,
+        "orphan-partition": plants_group.orphan_partition,
+        "needless-move": plants_group.needless_move,
+        "rounds-to-converge": plants_group.rounds_to_converge,
+        "paused-lost": plants_group.paused_lost,
         # liveness
         "startup": plants_rest.startup,
         "stall": plants_rest.stall,
@@ -66,6 +75,9 @@ ONLY = MappingProxyType(
         "control-batch-leak": "txn",
     }
 )
+
+# claims whose plants need a group that is left alone for long
+LINGERING = frozenset({"orphan-partition", "needless-move", "rounds-to-converge"})
 
 
 def of_kind(kind: str) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from .facts import Facts, place
 from .frame import INVOKE, NONE, OK, PROBLEMS, Frame
-from .guests import Guest, free_name
+from .guests import Insert, free_name
 from .plants_log import _followed, _one
 
 
@@ -63,7 +63,7 @@ class _Transactions:
 def _seen_by_guest(facts: Facts, row: int, at: int) -> Frame:
     """A guest that reads committed records only is given the record of an acknowledged send."""
     frame = facts.frame
-    guest = Guest(frame, free_name(frame, "guest"), at)
+    guest = Insert(frame, free_name(frame, "guest"), at)
     topic, part = int(frame.topic[row]), int(frame.part[row])
     sent = int(facts.sent(np.array([row]))[0])
     guest.read(
@@ -115,7 +115,7 @@ def zombie_write(facts: Facts, pick: Random) -> Frame | None:
         return None
     row = facts.start(int(txns.rows[at]))
     name = facts.clients[int(frame.process[row])]["transactional_id"]
-    guest = Guest(frame, free_name(frame, "guest"), row)
+    guest = Insert(frame, free_name(frame, "guest"), row)
     config = {"acks": -1, "transactional_id": name}
     guest.say(1, "open", {"role": "producer", "config": config})
     guest.say(2, "txn", {"action": "init"}, both=True)
@@ -141,7 +141,7 @@ def control_batch_leak(facts: Facts, pick: Random) -> Frame | None:
         return None
     row, off = pick.choice(found)
     content = {"headers": [], "key": "\x00\x00\x00\x01", "value": "\x00\x00\x00\x00\x00\x00"}
-    guest = Guest(frame, free_name(frame, "guest"), len(frame))
+    guest = Insert(frame, free_name(frame, "guest"), len(frame))
     word = guest.frame.word("detail", json.dumps({"content": content}, sort_keys=True))
     guest.read(
         int(frame.topic[row]), int(frame.part[row]), off,
