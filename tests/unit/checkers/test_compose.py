@@ -104,3 +104,10 @@ def test_a_long_query_shows_no_progress_on_stdout(write):
     with HistoryView(history.table(rows), CheckContext(finished_ns), (), RELATIONS) as view:
         shown = view.rows("SELECT current_setting('enable_progress_bar') AS shown")
     assert not shown[0]["shown"]
+
+
+def test_gaps_where_nothing_was_acknowledged_are_screened(write):
+    rows, finished_ns = write("c0 poll t/0 1@0 3@2")
+    table, context = history.table(rows), CheckContext(finished_ns)
+    found = compose.judge(table, ["corrupt-value"], context, worth_rows=0)
+    assert found == compose.judge(table, ["corrupt-value"], context)

@@ -140,6 +140,8 @@ class Reads:
         self._marks.suspect(self._log.places_at(at[again]))
 
     def _look_into_gaps(self) -> None:
+        if not self._log.size:  # nothing was acknowledged: no gap holds anything
+            return
         for place, below, above in self._gaps:
             for ahead in range(1, GAP_MAX + 1):
                 inside = np.flatnonzero(below + ahead < above)
