@@ -170,8 +170,8 @@ class Live:
         if self._given_up is None:
             try:
                 self._look()
-                self._sent_again(self._store.number(live_watch.SENT_TWICE))
-                found = self._judge(now_ns, ended=ended)
+                if self._given_up is None:
+                    found = self._judge(now_ns, ended=ended)
             except OutOfMemory as error:
                 self._give_up(f"out of memory: {error}")
         if self._given_up is not None:
@@ -182,14 +182,15 @@ class Live:
         if claim not in LIVE:
             return unknown(claim, "not judged while the history grows: judge the whole of it")
         verdict = found.get(claim)
+        open_end = not ended or self._reason
+        if open_end and claim == "unseen" and verdict and verdict.outcome is Outcome.FAIL:
+            return unknown(claim, f"not over yet: {verdict.count:,} records are still to be read")
         if verdict is None or (self._reason and verdict.outcome is not Outcome.FAIL):
             evidence = tuple({"problem": problem} for problem in self._problems)
             return unknown(claim, self._why_not(), evidence)
         if self._reason:
             text = f"{verdict.summary}; not all was judged: {self._reason}"
             return replace(verdict, summary=text)
-        if not ended and claim == "unseen" and verdict.outcome is Outcome.FAIL:
-            return unknown(claim, f"not over yet: {verdict.count:,} records are still to be read")
         return verdict
 
     def _why_not(self) -> str:
@@ -200,6 +201,7 @@ class Live:
         return f"out of budget: {self._reason}"
 
     def _judge(self, now_ns: int, *, ended: bool) -> dict[str, ClaimVerdict]:
+        self._sent_again(self._store.number(live_watch.SENT_TWICE))
         if self._problems or not self._intake.rows:
             return {}
         context = replace(self._context, finished_ns=now_ns)
@@ -291,6 +293,6 @@ class Live:
         self._given_up = {}
         with suppress(OutOfMemory):
             self._given_up = self._judge(self._intake.newest_ns, ended=False)
-        for table in ("recs", "fresh", "acts"):
+        for table in ("recs", "acts"):
             self._store.run(f"DROP TABLE {table}")
         self._memory.clear()

@@ -23,7 +23,6 @@ MOVES = (
 )  # fmt: skip
 
 _TABLES = (
-    f"CREATE TABLE fresh ({COLUMNS})",
     f"CREATE TABLE recs ({COLUMNS}, stretch BIGINT)",
     "CREATE TABLE moves (process INTEGER, topic INTEGER, part INTEGER, idx BIGINT)",
     "CREATE TABLE firsts (process INTEGER PRIMARY KEY, idx BIGINT, time_ns BIGINT)",
@@ -98,7 +97,7 @@ FROM (SELECT process, topic, part, op_id, off, idx FROM fresh WHERE kind = 1 AND
 
 
 class Intake:
-    """The way in: `take` a batch into `fresh` and `acts`, `place` what is fresh into `recs`."""
+    """The way in: `take` a batch in, `place` what is fresh into `recs`."""
 
     def __init__(self, store: Store, *, counts_commands: bool) -> None:
         self._store = store
@@ -106,8 +105,8 @@ class Intake:
         self.names = Names()
         self.rows = 0
         self.newest_ns = 0
-        self.fresh = 0
-        self.acted = True  # since `place`: actions came, so readers may have changed
+        self._fresh: list[pa.Table] = []
+        self.acted = True  # since `place`: readers may have changed
         self.pairs = self.apart = 0  # see order.int_send_skip
         self._clocks: dict[int, int] = {}
         for sql in _TABLES:
@@ -115,6 +114,11 @@ class Intake:
         empty = actions(pa.table([[]] * len(history.schema()), schema=history.schema()), self.names)
         store.given("batch", empty)
         store.run('CREATE TABLE acts AS SELECT *, "index" AS idx FROM batch')
+
+    @property
+    def fresh(self) -> int:
+        """Rows that were taken in and are not placed yet."""
+        return sum(map(len, self._fresh))
 
     def take(self, rows: pa.Table) -> tuple[str, ...]:
         """Take a batch in; returns what is not well formed about it (then it is not taken)."""
@@ -125,15 +129,13 @@ class Intake:
             return problems
         kept = records(rows, self.names)
         others = actions(rows, self.names)
-        self._store.given("batch", kept)
-        self._store.run("INSERT INTO fresh SELECT * FROM batch")
+        self._fresh.append(kept)
         if len(others):
             self._store.given("batch", others)
             self._store.run('INSERT INTO acts SELECT *, "index" FROM batch')
             self._store.run(_MOVED, [list(MOVES)])
             self.acted = True
         self.rows += len(rows)
-        self.fresh += len(kept)
         self.newest_ns = max(self.newest_ns, pc.max(rows["time_ns"]).as_py())
         return ()
 
@@ -166,10 +168,11 @@ class Intake:
         if uncalled:
             found.append(f"{uncalled:,} operations completed that were never invoked")
         self._store.run(_CALLS.format(remembered=REMEMBERED_ROWS), {"newest": int(index[-1])})
-        self._store.run(
+        new = self._store.number(
             "INSERT OR IGNORE INTO firsts SELECT process, min(idx), arg_min(time_ns, idx) FROM ops"
             " GROUP BY process"
         )
+        self.acted = self.acted or new > 0
         return tuple(found)
 
     def _steps_back(self, rows: pa.Table, process: pa.Array) -> int:
@@ -191,10 +194,12 @@ class Intake:
 
     def place(self) -> None:
         """Move what is fresh to `recs`, each row with the stretch that it belongs to."""
+        if not self._fresh:
+            return
+        self._store.given("fresh", pa.concat_tables(self._fresh))
         self._store.run(_STRETCHED_IN_TIME if self.acted else _STRETCHED)
         if self._counts_commands:
             ((together, apart),) = self._store.rows(_APART)
             self.pairs, self.apart = self.pairs + together, self.apart + apart
             self._store.run(_SENT_LAST)
-        self._store.run("DELETE FROM fresh")
-        self.fresh = 0
+        self._fresh = []

@@ -7,8 +7,9 @@ extents    per segment and partition the offsets that may be in it, so that few 
 runs       which offsets of a partition are settled, and under topic −1 which values, as intervals
            [lo, hi]: never dropped, and few, since offsets and values are counted upwards.
 
-The caller fills `settling` (value, topic, part, off, followed, ordered) with what goes in. What is
-looked for stands in `wanted` (topic, part, off) and `wanted_values` (value): see live_watch.py.
+The caller fills `settling` (value, topic, part, off, and what it counts for) with what goes in.
+What is looked for stands in `wanted` (topic, part, off) and `wanted_values` (value): see
+live_watch.py.
 """
 
 from __future__ import annotations
@@ -20,17 +21,19 @@ from kafkalab.checkers.live_watch import WANTED, WANTED_VALUES
 SEGMENT_ROWS = 2_000_000
 ROW = (
     f"{COLUMNS}, stretch BIGINT, place_part INTEGER, place_off BIGINT, followed BOOLEAN,"
-    " ordered BOOLEAN"
+    " ordered BOOLEAN, acked BOOLEAN"
 )
 
-# counter of the screen (HistoryView.quiet) → the settled rows that it counts
-_COUNTS = {
-    "delivered": "kind > 4",
-    "delivered_after": "kind > 4",
-    "acknowledged": "kind = 1 AND process NOT IN (SELECT process FROM readers WHERE silent)",
-    "sends_after": "followed",
-    "ordered_after": "followed AND ordered",
-}
+# counters of the screen (HistoryView.quiet), and the settled rows that they count
+COUNTERS = ("delivered", "delivered_after", "acknowledged", "sends_after", "ordered_after")
+_GONE = """
+SELECT sum(given), sum(given), count(*) FILTER (acked), count(*) FILTER (followed),
+       count(*) FILTER (followed AND ordered) FROM settling
+"""
+_CAME_BACK = """
+SELECT count(*) FILTER (kind > 4), count(*) FILTER (kind > 4), count(*) FILTER (kind = 1 AND acked),
+       count(*) FILTER (followed), count(*) FILTER (followed AND ordered) FROM moving
+"""
 
 _ADD_RUNS = """
 INSERT INTO runs SELECT topic, part, min(off), max(off) FROM (
@@ -104,15 +107,13 @@ INSERT INTO taken SELECT DISTINCT s.value, s.topic, s.place_part, s.place_off
 FROM {segment} s SEMI JOIN wanted_values w USING (value) WHERE s.kind = 0
 """
 
-_MOVE = """
-INSERT INTO moving SELECT r.*, s.part, s.off, s.followed AND r.kind = 1, s.ordered
+_KEEP = """
+INSERT INTO {segment} SELECT r.*, s.part, s.off, s.followed AND r.kind = 1, s.ordered, s.acked
 FROM recs r JOIN settling s USING (value)
 """
 
-_KEEP = "INSERT INTO {segment} SELECT * FROM moving"
-_COUNT = "SELECT {counts} FROM moving"
 _RETURN = """
-INSERT INTO recs SELECT * EXCLUDE (place_part, place_off, followed, ordered) FROM moving
+INSERT INTO recs SELECT * EXCLUDE (place_part, place_off, followed, ordered, acked) FROM moving
 """
 _REMOVE = "DELETE FROM {segment} WHERE value IN (SELECT value FROM taken)"
 
@@ -141,7 +142,7 @@ class Memory:
         self._made = 0
         self.beyond = False  # something was looked for that had been given up
         columns = "topic INTEGER, part INTEGER, off BIGINT"
-        self.counts = dict.fromkeys(_COUNTS, 0)  # what settled rows add to the numbers of claims
+        self.counts = dict.fromkeys(COUNTERS, 0)  # what settled rows add to the numbers of claims
         self._store.run("CREATE TABLE runs (topic INTEGER, part INTEGER, lo HUGEINT, hi HUGEINT)")
         self._store.run(
             "CREATE TABLE extents (segment VARCHAR, topic INTEGER, part INTEGER, lo BIGINT,"
@@ -152,7 +153,8 @@ class Memory:
         self._store.run("CREATE TABLE wanted_values (value UBIGINT)")
         self._store.run(f"CREATE TABLE moving ({ROW})")
         self._store.run(
-            f"CREATE TABLE settling (value UBIGINT, {columns}, followed BOOLEAN, ordered BOOLEAN)"
+            f"CREATE TABLE settling (value UBIGINT, {columns}, followed BOOLEAN, ordered BOOLEAN,"
+            " acked BOOLEAN, given BIGINT)"
         )
 
     def add(self) -> None:
@@ -160,11 +162,9 @@ class Memory:
         if not self._segments or self._segments[-1][1] >= SEGMENT_ROWS:
             self._open()
         name, rows = self._segments.pop()
-        self._store.run(_MOVE)
-        moved = self._store.number("SELECT count(*) FROM moving")
         self._store.run(_KEEP.format(segment=name))
-        self._tally(1)
-        self._store.run("DELETE FROM moving")
+        self._tally(_GONE, 1)
+        moved = self._store.number("SELECT count(*) * 2 + sum(given) FROM settling")
         self._segments.append((name, rows + moved))
         self._store.run(
             "INSERT INTO extents SELECT ?, topic, part, min(off), max(off) FROM settling"
@@ -222,16 +222,15 @@ class Memory:
         for name in segments:
             self._store.run(_BACK.format(segment=name))
             self._store.run(_REMOVE.format(segment=name))
-        self._tally(-1)
+        self._tally(_CAME_BACK, -1)
         self._store.run(_RETURN)
         self._store.run("DELETE FROM moving")
         self._store.run(_CUT_RUNS)
 
-    def _tally(self, sign: int) -> None:
-        counts = ", ".join(f"count(*) FILTER ({rows})" for rows in _COUNTS.values())
-        (found,) = self._store.rows(_COUNT.format(counts=counts))
-        for name, number in zip(_COUNTS, found, strict=True):
-            self.counts[name] += sign * number
+    def _tally(self, count: str, sign: int) -> None:
+        (found,) = self._store.rows(count)
+        for name, number in zip(COUNTERS, found, strict=True):
+            self.counts[name] += sign * int(number or 0)
 
     def _open(self) -> None:
         self._made += 1

@@ -2,7 +2,8 @@
 
 recs, acts  the rows held: of sends and polls (live_rows.py, with `stretch`: the row of the client's
             last move, see order.py), and all others.
-readers     one row a client: `scope` as in tables.py, and `alive`: may still read.
+readers     one row a client: `scope` as in tables.py, and `alive`: it, or
+            another member of its group, may still read.
 units       one row a value sent.
 came        deliveries, each with the offset that its stretch gave before and after it.
 spread      per stretch: the offsets it has.
@@ -40,14 +41,16 @@ WITH opened AS (
     SELECT pid, bool_or(op = 'subscribe') AS subscribed,
            max(idx) FILTER (op = 'kill' OR (op = 'close' AND type = 'invoke')) AS ended
     FROM acts GROUP BY pid
+), each AS (
+    SELECT f.process, coalesce(o.opened, -1) AS opened, coalesce(o.ordered, false) AS ordered,
+           coalesce(o.silent, false) AS silent, f.process IN (SELECT pid FROM acts WHERE op = 'txn')
+               AS transactional,
+           CASE WHEN t.subscribed THEN 'group:' || coalesce(o.grp, '')
+                ELSE 'client:' || f.process END AS scope,
+           coalesce(t.ended, -1) <= coalesce(o.opened, -1) AS alive
+    FROM firsts f LEFT JOIN opened o ON o.pid = f.process LEFT JOIN told t ON t.pid = f.process
 )
-SELECT f.process, coalesce(o.opened, -1) AS opened, coalesce(o.ordered, false) AS ordered,
-       coalesce(o.silent, false) AS silent, f.process IN (SELECT pid FROM acts WHERE op = 'txn')
-           AS transactional,
-       CASE WHEN t.subscribed THEN 'group:' || coalesce(o.grp, '') ELSE 'client:' || f.process END
-           AS scope,
-       coalesce(t.ended, -1) <= coalesce(o.opened, -1) AS alive
-FROM firsts f LEFT JOIN opened o ON o.pid = f.process LEFT JOIN told t ON t.pid = f.process
+SELECT * EXCLUDE (alive), bool_or(alive) OVER (PARTITION BY scope) AS alive FROM each
 """
 
 _UNITS = """
@@ -226,7 +229,7 @@ WITH first AS (
 )
 SELECT p.value, p.topic, p.part, p.off,
        coalesce(t.ack_idx < u.invoke_idx OR (r.ordered AND t.invoke_idx < u.invoke_idx), false)
-           AS followed, r.ordered
+           AS followed, r.ordered, u.kind = 1 AND NOT r.silent AS acked, p.given
 FROM places p JOIN units u USING (value)
 JOIN floors f ON f.topic = p.topic AND f.part = p.part
 JOIN readers r ON r.process = u.process
