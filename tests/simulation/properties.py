@@ -31,7 +31,7 @@ from .frame import Frame
 from .plants import LINGERING, of_kind, planted
 from .reorder import reordered
 
-SIZE = 250  # cases of a batch
+SIZE = 500  # cases of a batch: fewer cost more planning, more cost memory
 ENOUGH = 100  # cases in which everything that is decidable must have happened
 AGAIN = 3  # every so many batches are judged in another order, and without a screen, too
 TRANSACTIONS = frozenset(

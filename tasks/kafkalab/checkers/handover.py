@@ -33,7 +33,8 @@ committed within 50 ms before it does not count as known.
 
 Each broken thing is counted once: gaps within an ownership are poll-skip's; records that nobody was
 ever given lost-write's or unseen's; where a reading shows that the coordinator forgot, it is
-commit-lost's, if judged; and what comes again below the commit is not delivered-twice as well.
+commit-lost's, if judged; what comes again below the commit is not delivered-twice as well; and what
+is consumed-after-revoke is no start.
 
 Too little is unknown: no ownership that followed another was given a record; none began after a
 commit, a reading, or a clean close.
@@ -55,7 +56,10 @@ _STARTS = """
 WITH firsts AS (
     SELECT grp, process, topic, part, from_idx, from_ns,
            arg_min(first, idx) AS off, min(first) AS lowest, min(idx) AS idx
-    FROM takes WHERE from_idx IS NOT NULL AND last IS NOT NULL GROUP BY ALL
+    FROM takes ANTI JOIN (
+        SELECT process, topic, part, op_id FROM trespasses, context
+        WHERE list_contains(claims, 'consumed-after-revoke')) USING (process, topic, part, op_id)
+    WHERE from_idx IS NOT NULL AND last IS NOT NULL GROUP BY ALL
 )
 SELECT f.*, coalesce(p.idx > f.from_idx, false) AS moved,
        row_number() OVER (PARTITION BY f.grp, f.topic, f.part ORDER BY f.from_ns) > 1 AS follows
@@ -187,7 +191,7 @@ FROM found GROUP BY ALL
 """
 
 RELATIONS: dict[str, Relation] = {
-    "starts": Relation(("takes", "positions"), _STARTS),
+    "starts": Relation(("takes", "positions", "trespasses"), _STARTS),
     "jumps": Relation(("takes", "starts", "members", "offsets", "actions"), _JUMPS),
     "skipped": Relation(("jumps", "readable", "placed", "suspects", "ahead"), _SKIPPED),
     "after_commits": Relation(("starts", "offsets"), _AFTER_COMMITS.format(slack=CLOCK_SLACK_NS)),

@@ -8,8 +8,8 @@ Operations: `open`, the first thing each client was asked to do after it, and `c
                 operation, so that a lab which waits in between does not count. It fails when
                 the time exceeds startup_ns, when `open` failed, or when neither had ended after
                 that long; a client that was killed or closed is not waited for any longer. A
-                group member without partitions is fine as long as another member has some:
-                there may be more members than partitions.
+                group member without partitions is fine as long as another member has, or had, some:
+                there may be more members than partitions, until one goes.
     hung-close  a `close` must end as `ok` within close_ns. One that ended otherwise did not close
                 the client; one that had not ended close_ns later hangs. A client may be closed
                 several times: the life is judged by its first call and its first success.
@@ -57,16 +57,19 @@ WITH marks AS (
     FROM answered a JOIN actions e ON e.process = a.process AND e.idx > a.idx AND e.idx < a.until
     WHERE e.op = 'kill' OR (e.op = 'close' AND e.type = 'invoke') GROUP BY ALL
 ), served AS (
-    SELECT DISTINCT l.scope FROM answered a JOIN clients l USING (process)
-    WHERE a.usable_ns IS NOT NULL
+    SELECT l.scope, a.process, min(a.usable_ns) AS usable_ns
+    FROM answered a JOIN clients l USING (process)
+    WHERE a.usable_ns IS NOT NULL AND l.subscribed GROUP BY ALL
 )
 SELECT a.process AS client, a.idx AS row_open, a.type AS open_outcome, a.error,
        a.open_ns / 1e6 AS open_ms, (a.usable_ns - a.asked_ns) / 1e6 AS first_operation_ms
 FROM answered a JOIN clients l USING (process) LEFT JOIN ended n USING (process, idx), context c
 WHERE a.type IN ('fail', 'info')
    OR coalesce(a.open_ns, least(c.finished_ns, n.end_ns) - a.from_ns)
-      + coalesce(CASE WHEN a.usable_ns IS NOT NULL THEN a.usable_ns - a.asked_ns
-                      WHEN l.subscribed AND l.scope IN (SELECT scope FROM served) THEN 0
+      + coalesce(CASE WHEN EXISTS (SELECT 1 FROM served s WHERE s.scope = l.scope
+                           AND s.process <> a.process
+                           AND coalesce(s.usable_ns < a.usable_ns, true)) THEN 0
+                      WHEN a.usable_ns IS NOT NULL THEN a.usable_ns - a.asked_ns
                       ELSE least(c.finished_ns, n.end_ns) - a.asked_ns END, 0) > c.startup_ns
 ORDER BY a.idx
 """
