@@ -11,7 +11,6 @@ BIN := $(VENV)/bin
 LAB := $(BIN)/kafkalab
 STAMP := $(VENV)/.installed
 DAG ?= kafka_smoke
-ARGS ?=
 
 help:  ## show this
 	@grep -E '^[a-z][a-z-]*:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -32,7 +31,12 @@ run: setup  ## one run of kafka_smoke through Airflow, live (DAG=..., ARGS="--en
 
 test: setup  ## lint, types and every test that belongs to each change
 	@$(MAKE) --no-print-directory lint
+ifdef ARGS
 	@$(BIN)/pytest -m "not slow" $(ARGS)
+else
+	@$(BIN)/pytest -m "not slow and not system and not docker" --numprocesses 2 --dist loadfile
+	@$(BIN)/pytest -m "not slow and (system or docker)"
+endif
 
 lint: $(STAMP)  ## ruff and mypy
 	@$(BIN)/ruff check .
