@@ -18,7 +18,8 @@ inconsistent-offsets or wrong-topic, and only when that claim is judged too.
     unseen      acknowledged, never read, and no reader went past it: the reading ended too
                 early, or the reader stopped. Records that a stall at the end of the history
                 explains (stall.py) are counted there and not here, if `stall` is judged;
-                so are those of a partition that ended without an owner (orphan-partition).
+                so are those of a partition that ended without an owner (orphan-partition). What
+                lies at or above a transaction that may not have ended by then is excused.
     G1a         a record was read whose send failed for certain (Jepsen's aborted read), or one of
                 an aborted transaction was given to a committed reader.
 
@@ -27,7 +28,8 @@ further on (offset_reset latest, an explicit assignment) or was told to skip it 
 
 Not checked: whether each of several groups got each record (reading by one is reading; that is
 poll-skip); records that retention or compaction removes. Where a part of its transaction was
-visible a record that was passed over is torn-transaction's, if that is judged.
+visible a record that was passed over is torn-transaction's, if that is judged. Readers of what is
+not committed need not wait for the end of a transaction; they are excused as the others are.
 
 Source: Jepsen's Kafka workload, https://github.com/jepsen-io/redpanda (lost-write, unseen, G1a).
 """
@@ -79,15 +81,17 @@ SELECT u.*, r.reader,
             THEN 'torn' WHEN r.passed THEN 'lost' WHEN NOT r.owed THEN 'not owed'
             WHEN s.topic IS NOT NULL AND u.off > s.position THEN 'stalled'
             WHEN o.topic IS NOT NULL THEN 'orphaned'
+            WHEN h.until_ns > c.finished_ns THEN 'held'
             ELSE 'unseen' END AS state
 FROM context c, unread u JOIN settled r USING (value)
 LEFT JOIN stalled s ON s.topic = u.topic AND s.part = u.part
 LEFT JOIN orphaned o ON o.topic = u.topic AND o.part = u.part
+ASOF LEFT JOIN held h ON h.topic = u.topic AND h.part = u.part AND h.off <= u.off
 """
 
 RELATIONS: dict[str, Relation] = {
     "unread": Relation(("sends", "deliveries", "visible"), _UNREAD),
-    "loss": Relation(("unread", "spans", "skips", "causes", "torn", "orphans"), _LOSS),
+    "loss": Relation(("unread", "spans", "skips", "causes", "torn", "orphans", "held"), _LOSS),
 }
 
 _LOST = """
@@ -144,6 +148,9 @@ def unseen(view: HistoryView, context: CheckContext) -> ClaimVerdict:
     else:
         found = view.find(_UNSEEN.replace("= 'unseen'", "IN ('unseen', 'stalled')"))
     note = f"; {stalled:,} more are unread because of the stall, see there" if stalled else ""
+    held = view.number("SELECT count(*) FROM loss WHERE state = 'held'")
+    if held:
+        note += f"; {held:,} more lie above a transaction that may not have ended"
     return decided(
         claim,
         found,

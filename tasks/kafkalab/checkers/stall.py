@@ -10,10 +10,11 @@ were ever assigned, or given, or named in `subscribe` (of every topic sent to, i
 sign). That finds the rebalance that never ends, when nobody owns anything; it is reported
 only where no single client of the group explains the same time.
 
-A record is *available* to a reader from the moment at which its send was acknowledged and the
-reader was responsible for its partition, if the reader has not been given it (its value, or an
-offset at or beyond it: what was passed over is loss, see loss.py) and is due to read it (it
-neither starts further on nor skipped it).
+A record is *available* to a reader from the moment at which its send was acknowledged, all
+transactions that wrote at or below it had ended (the relation `held`) and the reader was
+responsible for its partition, if the reader has not been given it (its value, or an offset at or
+beyond it: what was passed over is loss, see loss.py) and is due to read it (it neither starts
+further on nor skipped it).
 
     stall   for longer than stall_ns a record was available to a reader that was polling, and the
             reader was given nothing at all, from any of its partitions. It ends with the
@@ -162,6 +163,13 @@ JOIN gaps g USING (reader), context c
 WHERE least(g.to_ns, d.to_ns) - greatest(g.from_ns, d.from_ns) > c.stall_ns
 """
 
+# what could be waited for there, and from when on
+_OFFERED = """
+SELECT s.*, greatest(s.ack_ns, h.until_ns) AS ready_ns
+FROM (SELECT * FROM sends SEMI JOIN idle USING (topic, part) WHERE acknowledged) s
+ASOF LEFT JOIN held h ON h.topic = s.topic AND h.part = s.part AND h.off <= s.off
+"""
+
 # since when was which record available in them
 _WAITS = """
 WITH positioned AS (
@@ -174,18 +182,18 @@ WITH positioned AS (
     WHERE value IS NOT NULL AND EXISTS (SELECT 1 FROM idle) GROUP BY ALL
 )
 SELECT p.reader, p.scope, p.topic, p.part, p.to_ns, p.position,
-       greatest(p.from_ns, min(s.ack_ns)) AS from_ns, count(*) AS records,
+       greatest(p.from_ns, min(s.ready_ns)) AS from_ns, count(*) AS records,
        arg_min(s.off, s.off) AS first_off, arg_min(s.value, s.off) AS first_value
 FROM context c, positioned p
-JOIN sends s ON s.topic = p.topic AND s.part = p.part AND s.off > p.position
-     AND s.ack_ns < p.to_ns - c.stall_ns
+JOIN offered s ON s.topic = p.topic AND s.part = p.part AND s.off > p.position
+     AND s.ready_ns < p.to_ns - c.stall_ns
 JOIN spans n ON n.scope = p.scope AND n.topic = p.topic AND n.part = p.part AND n.start <= s.off
 LEFT JOIN had h ON h.scope = p.scope AND h.value = s.value AND h.first_ns < p.to_ns
 LEFT JOIN skips k ON k.scope = p.scope AND k.topic = p.topic AND k.part = p.part
      AND s.off BETWEEN k.low AND k.high
-WHERE s.acknowledged AND h.value IS NULL AND k.scope IS NULL
+WHERE h.value IS NULL AND k.scope IS NULL
 GROUP BY p.reader, p.scope, p.topic, p.part, p.to_ns, p.position, p.from_ns, c.stall_ns
-HAVING p.to_ns - greatest(p.from_ns, min(s.ack_ns)) > c.stall_ns
+HAVING p.to_ns - greatest(p.from_ns, min(s.ready_ns)) > c.stall_ns
 """
 
 # time in which a poll was in flight, or the next followed within a second
@@ -243,7 +251,8 @@ RELATIONS: dict[str, Relation] = {
     "group_duties": Relation(("lives", "placed", "given"), _GROUP_DUTIES),
     "gaps": Relation(("lives", "given"), _GAPS),
     "idle": Relation(("duties", "group_duties", "gaps"), _IDLE),
-    "waits": Relation(("idle", "spans", "skips"), _WAITS),
+    "offered": Relation(("idle", "sends", "held"), _OFFERED),
+    "waits": Relation(("idle", "offered", "spans", "skips"), _WAITS),
     "watched": Relation(("duties", "suspects", "given", "waits", "lives"), _WATCHED),
     "polling": Relation(("polls", "given", "watched"), _POLLING),
     "stalls": Relation(("waits", "polling", "lives"), _STALLS),

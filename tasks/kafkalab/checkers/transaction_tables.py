@@ -26,6 +26,10 @@ visible       transactions that took effect for a reader: committed or unknown, 
 torn          records of a visible transaction that no committed reader was given though one that
               was due to went past.
 markers       deliveries of what must be a control record: see control-batch-leak.
+held          per partition, ascending by `off`: until when a reader with isolation read_committed
+              may be kept from what lies at or above it, since transactions that wrote below had not
+              ended (the last stable offset). What nobody ended the broker does, TIMEOUT_NS after
+              its begin. Where the offset of a record is unknown, all of the partition counts.
 hidden        places whose record a reader may leave out: of transactions that did not take effect,
               of torn ones and of markers (if those are judged).
 """
@@ -217,6 +221,23 @@ UNION
 SELECT topic, part, off FROM markers, context WHERE list_contains(claims, 'control-batch-leak')
 """
 
+# transaction.timeout.ms is 60 s where nobody sets it (clients' defaults are that or less), and the
+# coordinator looks every 10 s for what has timed out
+TIMEOUT_NS = 75_000_000_000
+
+_HELD = """
+WITH first AS (
+    SELECT txn, topic, coalesce(part, requested) AS part,
+           CASE WHEN bool_or(off IS NULL) THEN 0 ELSE min(off) END AS off
+    FROM sends WHERE txn IS NOT NULL AND outcome <> 'fail' GROUP BY ALL
+)
+SELECT f.topic, f.part, f.off, max(
+           CASE WHEN t.ended_idx IS NOT NULL THEN t.end_ns
+                ELSE least(coalesce(t.end_ns, t.begin_ns + {timeout}), t.begin_ns + {timeout}) END
+       ) OVER (PARTITION BY f.topic, f.part ORDER BY f.off) AS until_ns
+FROM first f JOIN txns t USING (txn) WHERE f.part IS NOT NULL
+"""
+
 RELATIONS: dict[str, Relation] = {
     "txn_steps": Relation(("actions",), _STEPS),
     "producer_ids": Relation(("actions",), _PRODUCER_IDS),
@@ -231,5 +252,6 @@ RELATIONS: dict[str, Relation] = {
         ("visible", "zombies", "sends", "conflicts", "spans", "skips", "clients"), _TORN
     ),
     "markers": Relation(("deliveries", "sends", "txns", "records"), _MARKERS),
+    "held": Relation(("sends", "txns"), _HELD.format(timeout=TIMEOUT_NS)),
     "hidden": Relation(("txns", "torn", "markers"), _HIDDEN),
 }
