@@ -63,37 +63,44 @@ WITH shown AS (
     SELECT n.process, n.topic, n.part, a.idx, a.time_ns, a.op, NULL
     FROM actions a JOIN named n USING (process)
     WHERE (a.op IN ('open', 'close') AND a.type = 'invoke') OR a.op = 'kill'
-), again AS (
-    SELECT DISTINCT process FROM (
-        SELECT process, op, lag(op) OVER (PARTITION BY process, topic, part ORDER BY idx) AS before
-        FROM plain)
-    WHERE op = 'assigned' AND before = 'assigned'
+), followed AS (
+    SELECT *, lead(op) OVER place AS next_op, lead(idx) OVER place AS next_idx,
+           lead(time_ns) OVER place AS next_ns
+    FROM plain WINDOW place AS (PARTITION BY process, topic, part ORDER BY idx)
 ), whole AS (
-    SELECT m.process FROM members m LEFT JOIN again a USING (process)
-    WHERE NOT coalesce(m.incremental, a.process IS NULL)
+    SELECT m.process FROM members m
+    LEFT JOIN (SELECT DISTINCT process FROM followed
+               WHERE op = 'assigned' AND next_op = 'assigned') again USING (process)
+    WHERE NOT coalesce(m.incremental, again.process IS NULL)
 ), lists AS (
     SELECT process, time_ns, min(idx) AS idx FROM shown SEMI JOIN whole USING (process)
     WHERE op = 'assigned' GROUP BY ALL
 )
 SELECT * FROM plain
 UNION ALL
-SELECT n.process, n.topic, n.part, b.idx, b.time_ns, 'dropped', NULL
-FROM lists b JOIN named n USING (process)
-ANTI JOIN (SELECT * FROM shown WHERE op = 'assigned') s ON s.process = b.process
-     AND s.time_ns = b.time_ns AND s.topic = n.topic AND s.part = n.part
+SELECT f.process, f.topic, f.part, b.idx, b.time_ns, 'dropped', NULL
+FROM (SELECT * FROM followed WHERE op = 'assigned') f
+ASOF JOIN lists b ON b.process = f.process AND f.idx < b.idx
+WHERE b.idx < coalesce(f.next_idx, b.idx + 1)
+  AND NOT coalesce(f.next_op = 'assigned' AND f.next_ns = b.time_ns, false)
 """
 
 _OWNERSHIPS = """
-WITH known AS (
-    SELECT *, CASE WHEN op IN ('assigned', 'dropped') THEN before_gen ELSE by_gen END AS gen FROM (
-        SELECT *, last_value(CASE WHEN op <> 'lost' THEN generation END IGNORE NULLS) OVER
-               (PARTITION BY process ORDER BY idx) AS by_gen,
-               last_value(CASE WHEN op <> 'lost' THEN generation END IGNORE NULLS) OVER
-               (PARTITION BY process ORDER BY idx RANGE BETWEEN UNBOUNDED PRECEDING
-                AND 1 PRECEDING) AS before_gen
-        FROM told)
+WITH calls_back AS (
+    SELECT process, time_ns, op, min(idx) AS idx,
+           any_value(generation) FILTER (op <> 'lost') AS generation
+    FROM told GROUP BY process, time_ns, op
+), shown AS (
+    SELECT process, time_ns, op, last_value(generation IGNORE NULLS) OVER
+           (PARTITION BY process ORDER BY idx, op <> 'dropped' ROWS UNBOUNDED PRECEDING) AS by_gen,
+           last_value(generation IGNORE NULLS) OVER (PARTITION BY process
+           ORDER BY idx, op <> 'dropped' ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before_gen, idx
+    FROM calls_back
+), known AS (
+    SELECT t.*, CASE WHEN t.op IN ('assigned', 'dropped') THEN s.before_gen ELSE s.by_gen END AS gen
+    FROM told t JOIN shown s USING (process, time_ns, op)
 ), last AS (
-    SELECT process, arg_max(by_gen, idx) AS gen FROM known GROUP BY process
+    SELECT process, max(by_gen) AS gen FROM shown GROUP BY process
 ), spans AS (
     SELECT *, lead(idx) OVER place AS to_idx, lead(time_ns) OVER place AS end_ns,
            lead(op) OVER place AS ended, lead(gen) OVER place AS end_gen

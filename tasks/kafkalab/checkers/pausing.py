@@ -37,8 +37,11 @@ from kafkalab.model.verdict import ClaimVerdict
 
 # each `pause`, what ended it, and the two things that came after that
 _HOLDS = """
-WITH marks AS (
-    SELECT process, topic, part, idx, time_ns, op FROM told
+WITH paused AS (
+    SELECT DISTINCT process, topic, part FROM actions WHERE op = 'pause' AND type = 'ok'
+), marks AS (
+    SELECT process, topic, part, idx, time_ns, op FROM told SEMI JOIN paused
+    USING (process, topic, part)
     UNION ALL
     SELECT process, topic, part, idx, time_ns, op FROM actions SEMI JOIN members USING (process)
     WHERE topic IS NOT NULL

@@ -138,14 +138,16 @@ GROUP BY ALL
 
 _EPISODES = """
 WITH marked AS (
+    SELECT grp, process, time_ns, op, type, generation, min(idx) AS idx FROM changes GROUP BY ALL
+), stepped AS (
     SELECT *, time_ns - lag(time_ns) OVER (PARTITION BY grp ORDER BY time_ns, idx) AS gap_ns
-    FROM changes
+    FROM marked
 ), numbered AS (
-    SELECT m.* EXCLUDE (gap_ns), count(*) FILTER (m.gap_ns > c.settle_ns) OVER
-           (PARTITION BY m.grp ORDER BY m.time_ns, m.idx) AS number
-    FROM marked m, context c
+    SELECT s.* EXCLUDE (gap_ns), sum(CASE WHEN s.gap_ns > c.settle_ns THEN 1 ELSE 0 END) OVER
+           (PARTITION BY s.grp ORDER BY s.time_ns, s.idx ROWS UNBOUNDED PRECEDING) AS number
+    FROM stepped s, context c
 ), called AS (
-    SELECT grp, number, count(DISTINCT (process, time_ns, op)) AS calls FROM numbered
+    SELECT grp, number, count(*) AS calls FROM numbered
     WHERE (op IN ('subscribe', 'close') AND type = 'invoke') OR op IN ('kill', 'lost', 'error')
     GROUP BY ALL
 ), lists AS (
