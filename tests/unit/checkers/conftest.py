@@ -242,4 +242,6 @@ def write() -> Callable[[str], tuple[list[Row], int]]:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "golden" in metafunc.fixturenames:
         found = [s for path in sorted(HISTORIES.glob("*.txt")) for s in sections(path)]
+        chosen = getattr(metafunc.module, "chosen", None)  # a module may look at some of them only
+        found = list(filter(chosen, found))
         metafunc.parametrize("golden", found, ids=[f"{s.claim}: {s.name}" for s in found])
