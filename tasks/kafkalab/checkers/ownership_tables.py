@@ -94,7 +94,8 @@ WITH calls_back AS (
     SELECT process, time_ns, op, last_value(generation IGNORE NULLS) OVER
            (PARTITION BY process ORDER BY idx, op <> 'dropped' ROWS UNBOUNDED PRECEDING) AS by_gen,
            last_value(generation IGNORE NULLS) OVER (PARTITION BY process
-           ORDER BY idx, op <> 'dropped' ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before_gen, idx
+           ORDER BY idx, op <> 'dropped' ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
+           AS before_gen, idx
     FROM calls_back
 ), known AS (
     SELECT t.*, CASE WHEN t.op IN ('assigned', 'dropped') THEN s.before_gen ELSE s.by_gen END AS gen
