@@ -1,8 +1,9 @@
 """Judge several claims on one history.
 
-A history that is not well formed is judged `unknown` throughout. A checker that crashes makes its
-own claim `unknown`, with the traceback as evidence, and leaves the others alone: a check
-that did not look must never pass, and one defect of the lab must not hide nine verdicts.
+A history that is not well formed is judged `unknown` throughout. A claim that the budget does not
+suffice for is `unknown: out of budget`, and the others go on. A checker that crashes makes its own
+claim `unknown`, with the traceback as evidence, and leaves the others alone: a check that did not
+look must never pass, and one defect of the lab must not hide nine verdicts.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from kafkalab.checkers.budget import Budget, out_of_budget
 from kafkalab.checkers.history import validate
 from kafkalab.checkers.protocol import HistoryView, unknown
 from kafkalab.checkers.registry import CHECKERS, RELATIONS
@@ -27,6 +29,7 @@ def judge(
     context: CheckContext,
     *,
     worth_rows: int = WORTH_ROWS,
+    budget: Budget | None = None,
 ) -> tuple[ClaimVerdict, ...]:
     """One verdict a claim, in the order asked for.
 
@@ -37,18 +40,29 @@ def judge(
             claim among those that are judged.
         context: what was configured, and the bounds.
         worth_rows: histories with fewer rows are judged without a screen (screen/onepass.py).
+        budget: what it may take; default: `Budget()`.
     """
     wanted = tuple(dict.fromkeys(claims))
-    problems = validate(source)
-    if problems:
-        evidence = tuple({"problem": problem} for problem in problems)
-        why = f"the history cannot be judged: {problems[0]}"
-        return tuple(unknown(claim, why, evidence) for claim in wanted)
-    with HistoryView(source, context, wanted, RELATIONS, worth_rows=worth_rows) as view:
-        return tuple(judge_one(view, claim, context) for claim in wanted)
+    budget = budget or Budget()
+    try:
+        problems = validate(source, budget)
+        if problems:
+            evidence = tuple({"problem": problem} for problem in problems)
+            why = f"the history cannot be judged: {problems[0]}"
+            return tuple(unknown(claim, why, evidence) for claim in wanted)
+        with HistoryView(
+            source, context, wanted, RELATIONS, worth_rows=worth_rows, budget=budget
+        ) as view:
+            return tuple(judge_one(view, claim, context, budget) for claim in wanted)
+    except (OSError, pa.ArrowException):  # the file cannot be read: for its owner to mend
+        raise
+    except Exception as error:  # noqa: BLE001 - no claim was looked at, so all of them say why
+        return tuple(_crashed(claim, error, budget) for claim in wanted)
 
 
-def judge_one(view: HistoryView, claim: str, context: CheckContext) -> ClaimVerdict:
+def judge_one(
+    view: HistoryView, claim: str, context: CheckContext, budget: Budget | None = None
+) -> ClaimVerdict:
     """One claim on one view; a crash of its checker is `unknown`."""
     checker = CHECKERS.get(claim)
     if checker is None:
@@ -56,9 +70,14 @@ def judge_one(view: HistoryView, claim: str, context: CheckContext) -> ClaimVerd
     try:
         return checker(view, context)
     except Exception as error:  # noqa: BLE001 - whatever it was, the verdict is unknown and says so
-        text = traceback.format_exc()
-        return unknown(
-            claim,
-            f"the checker crashed ({type(error).__name__}): a defect of the lab, please report it",
-            ({"traceback": text},),
-        )
+        return _crashed(claim, error, budget or Budget())
+
+
+def _crashed(claim: str, error: Exception, budget: Budget) -> ClaimVerdict:
+    if out_of_budget(error):
+        return unknown(claim, budget.exceeded(), ({"error": str(error)},))
+    return unknown(
+        claim,
+        f"the checker crashed ({type(error).__name__}): a defect of the lab, please report it",
+        ({"traceback": "".join(traceback.format_exception(error))},),
+    )

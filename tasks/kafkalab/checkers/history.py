@@ -5,75 +5,63 @@ A verdict is worth as much as the history it rests on, so this is looked at firs
 may hide an anomaly or invent one. What is checked, and why:
 
 - the schema version and the columns: a checker that reads a column as something else is wrong;
+- there are rows, and each has what every row must have: an index, a time, a client, a type, an op;
 - `index` counts 0, 1, 2, ...: a gap is a row that got lost on the way;
-- every completion has an invocation of the same process and id: else a command was not recorded;
+- types are those that there are, in rows that may have them: an assignment is no command, a `send`
+  no event; a command has an id;
+- every completion has an invocation before it, of the same client, id and op: else a command was
+  not recorded. The other way round is legal: what never completed may have happened, or not;
+- a client invokes an id once between two `open`s, and what is no `send` ends in one way: else two
+  commands are taken for one;
 - a value is sent once and completes at most once: values identify records;
+- a polled record has a partition and an offset: else nobody knows where it came from;
 - one client's clock does not step back: durations and real-time order rest on it. A driver stamps
   its events on several threads, so steps up to CLOCK_SLACK_NS are order of writing, not of time.
   What the lab itself notes (`kill`, ...) is stamped elsewhere and left out of this.
+
+One pass with cheap questions (wellformed.py) finds what is suspect, and only that is asked the dear
+ones (proofs.py): 10^8 rows are looked at in about a minute.
 
 Not checked here: whether there was enough to judge a claim. Each checker says that for itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import duckdb
 import pyarrow as pa
+import pyarrow.parquet as pq
 
+from kafkalab.checkers import proofs
+from kafkalab.checkers.budget import Budget
+from kafkalab.checkers.wellformed import CLOCK_SLACK_NS, NAMES, NOTED, READS, Screen, screened
 from kafkalab.model.history import COLUMNS, SCHEMA_VERSION, Row
 
+__all__ = [
+    "CLOCK_SLACK_NS",
+    "NOTED",
+    "TYPES",
+    "VERSION_KEY",
+    "from_columns",
+    "schema",
+    "shape_problems",
+    "table",
+    "validate",
+]
+
 VERSION_KEY = b"kafkalab.history.schema"
-CLOCK_SLACK_NS = 50_000_000
+
+_SORTED = """
+SELECT "index", time_ns, process, type, op, op_id, topic, "partition", "offset", value
+FROM history ORDER BY "index"
+"""
+_BATCH_ROWS = 2**19
+_VALUES_SHARE = 8  # of the budget's memory, the part that the screen of values may take
 TYPES = ("invoke", "ok", "fail", "info", "event")
-NOTED = ("kill", "fault", "sample", "thread_dump")  # by the lab, on a clock of its own
-
-_REQUIRED = ("index", "time_ns", "process", "type", "op", "op_id")
-
-_ROW_RULES = (
-    (
-        """SELECT count(*) FROM (SELECT "index" - row_number() OVER (ORDER BY "index") + 1 AS d
-           FROM history) WHERE d <> 0""",
-        "{n:,} rows out of sequence: `index` must count 0, 1, 2, ...; some were lost or doubled",
-    ),
-    (
-        """SELECT count(*) FROM history
-           WHERE type NOT IN ('invoke', 'ok', 'fail', 'info', 'event')""",
-        "{n:,} rows have a type other than invoke, ok, fail, info, event",
-    ),
-    (
-        """SELECT count(*) FROM (SELECT DISTINCT process, op_id FROM history
-           WHERE type IN ('ok', 'fail', 'info')) ANTI JOIN
-           (SELECT DISTINCT process, op_id FROM history WHERE type = 'invoke')
-           USING (process, op_id)""",
-        "{n:,} operations completed that were never invoked",
-    ),
-    (
-        """SELECT count(*) FROM (SELECT value FROM history WHERE op = 'send' AND type = 'invoke'
-           GROUP BY value HAVING count(*) > 1 OR value IS NULL)""",
-        "{n:,} values were sent more than once (or a send has no value): values must be unique",
-    ),
-    (
-        """SELECT count(*) FROM (SELECT value FROM history WHERE op = 'send'
-           AND type IN ('ok', 'fail', 'info') GROUP BY value HAVING count(*) > 1)""",
-        "{n:,} sends completed more than once",
-    ),
-    (
-        """SELECT count(*) FROM (SELECT DISTINCT value FROM history WHERE op = 'send'
-           AND type IN ('ok', 'fail', 'info')) ANTI JOIN (SELECT value FROM history
-           WHERE op = 'send' AND type = 'invoke') USING (value)""",
-        "{n:,} sends completed whose value was never sent",
-    ),
-    (
-        """SELECT count(*) FROM (SELECT time_ns - lag(time_ns) OVER
-           (PARTITION BY process ORDER BY "index") AS step FROM history
-           WHERE op NOT IN ('kill', 'fault', 'sample', 'thread_dump'))
-           WHERE step < -$slack""",
-        "a client's clock steps back {n:,} times: its times cannot be compared",
-    ),
-)
+_EVENTS_ONLY = ("assigned", "revoked", "lost", "kill")
+_COMMANDS_ONLY = ("send", "poll")
 
 
 def schema() -> pa.Schema:
@@ -97,40 +85,115 @@ def from_columns(columns: Mapping[str, Sequence[Any]]) -> pa.Table:
     return pa.table({name: columns[name] for name, _ in COLUMNS}, schema=schema())
 
 
-def validate(history: pa.Table) -> tuple[str, ...]:
-    """Reasons why no claim can be judged on this history; empty when it is well formed."""
+def validate(history: Any, budget: Budget | None = None) -> tuple[str, ...]:
+    """Reasons why no claim can be judged on this history; empty when it is well formed.
+
+    Args:
+        history: an Arrow table, or the path of a Parquet file.
+        budget: memory, threads and disk; default: `Budget()`.
+
+    Raises:
+        duckdb.OutOfMemoryException: the budget did not suffice.
+        pyarrow.ArrowInvalid, OSError: the file is no Parquet file, or is damaged.
+    """
     problems = shape_problems(history)
     if problems:
         return problems
-    with duckdb.connect(":memory:") as connection:
-        connection.execute("SET enable_progress_bar = false")  # it writes to stdout
-        connection.register("history", history)
-        found = []
-        for sql, text in _ROW_RULES:
-            slack = {"slack": CLOCK_SLACK_NS} if "$slack" in sql else None
-            row = connection.execute(sql, slack).fetchone()
-            if row and row[0]:
-                found.append(text.format(n=row[0]))
-    return tuple(found)
+    budget = budget or Budget()
+    rows = _rows(history)
+    share = budget.memory_bytes // _VALUES_SHARE
+    screen = screened(_batches(history), rows, share)
+    if screen.nulls:
+        return (f"rows without {', '.join(sorted(screen.nulls))}",)
+    if screen.in_order and not screen.suspicious():
+        return tuple(_odd_rows(screen))
+    with budget.connect() as connection:
+        _register(connection, history)
+        if not screen.in_order:
+            problems = proofs.sequence(connection)
+            if problems:
+                return problems
+            screen = screened(_sorted_batches(connection), rows, share)
+        return (*_odd_rows(screen), *_suspects(connection, screen))
 
 
-def shape_problems(history: pa.Table) -> tuple[str, ...]:
-    """What is wrong with version, columns and required fields: asked before any row is read."""
-    version = (history.schema.metadata or {}).get(VERSION_KEY, b"none").decode()
+def _odd_rows(screen: Screen) -> Iterator[str]:
+    """What the screen answers for good."""
+    kinds = screen.kinds.items()
+    typeless = sum(n for (kind, _), n in kinds if kind not in TYPES)
+    if typeless:
+        yield f"{typeless:,} rows have a type other than {', '.join(TYPES)}"
+    odd = {
+        f"{op} of type {kind}": n
+        for (kind, op), n in kinds
+        if (op in _EVENTS_ONLY and kind in TYPES and kind != "event")
+        or (op in _COMMANDS_ONLY and kind == "event")
+    }
+    if odd:
+        yield f"{sum(odd.values()):,} rows are what cannot be: {', '.join(sorted(odd))}"
+    if screen.without_id:
+        yield f"{screen.without_id:,} rows of commands have no id"
+    if screen.without_place:
+        yield f"{screen.without_place:,} polled records have no partition or no offset"
+    if screen.steps_back:
+        yield (
+            f"a client's clock steps back {screen.steps_back:,} times: its times cannot be compared"
+        )
+
+
+def _suspects(connection: duckdb.DuckDBPyConnection, screen: Screen) -> tuple[str, ...]:
+    """What only the rows themselves can answer."""
+    clients, ends = screen.suspects()
+    found: tuple[str, ...] = ()
+    if clients or ends:
+        found = proofs.commands(connection, clients, ends)
+    return found if screen.values.clean() else (*found, *proofs.values(connection))
+
+
+def shape_problems(history: Any) -> tuple[str, ...]:
+    """What is wrong with version and columns of a table, or path; asked before rows are read."""
+    given = history.schema if isinstance(history, pa.Table) else pq.read_schema(str(history))
+    version = (given.metadata or {}).get(VERSION_KEY, b"none").decode(errors="replace")
     if version != str(SCHEMA_VERSION):
         return (f"the history has schema version {version}, this lab reads {SCHEMA_VERSION}",)
-    expected = schema()
     wrong = [
-        f"{want.name} is {history.schema.field(want.name).type}, not {want.type}"
-        if want.name in history.schema.names
-        else f"{want.name} is missing"
-        for want in expected
-        if want.name not in history.schema.names
-        or history.schema.field(want.name).type != want.type
+        f"{want.name} is {given.field(want.name).type}, not {want.type}"
+        if given.names.count(want.name) == 1
+        else f"{want.name} is missing or there twice"
+        for want in schema()
+        if given.names.count(want.name) != 1 or given.field(want.name).type != want.type
     ]
     if wrong:
         return (f"the history's columns are not those of version {version}: {'; '.join(wrong)}",)
-    if history.num_rows == 0:
-        return ("the history is empty: nothing was recorded",)
-    nulls = [name for name in _REQUIRED if history.column(name).null_count]
-    return (f"rows without {', '.join(nulls)}",) if nulls else ()
+    return () if _rows(history) else ("the history is empty: nothing was recorded",)
+
+
+def _rows(history: Any) -> int:
+    if isinstance(history, pa.Table):
+        return int(history.num_rows)
+    return int(pq.read_metadata(str(history)).num_rows)
+
+
+def _batches(history: Any) -> Iterator[pa.RecordBatch]:
+    """In the order of the file, names as dictionaries where the file has them so."""
+    names = list(READS)
+    if isinstance(history, pa.Table):
+        yield from history.select(names).to_batches(max_chunksize=_BATCH_ROWS)
+        return
+    dictionaries = [*NAMES, "topic"]
+    with pq.ParquetFile(
+        str(history), read_dictionary=dictionaries, page_checksum_verification=True
+    ) as file:
+        yield from file.iter_batches(batch_size=_BATCH_ROWS, columns=names)
+
+
+def _sorted_batches(connection: duckdb.DuckDBPyConnection) -> Iterator[pa.RecordBatch]:
+    rows = connection.sql(_SORTED)
+    yield from rows.to_arrow_reader(_BATCH_ROWS)
+
+
+def _register(connection: duckdb.DuckDBPyConnection, history: Any) -> None:
+    if isinstance(history, pa.Table):
+        connection.register("history", history)
+    else:
+        connection.read_parquet(str(history)).create_view("history")

@@ -17,7 +17,8 @@ Operations: `open`, the first thing each client was asked to do after it, and `c
                 within its bound when the lab stopped looking, nor one that ran while its
                 client was in a deadlock, if `deadlock` is judged.
 
-The lab's own admin client (process "admin") is no subject and is not judged.
+The lab's own admin client (process "admin") is no subject and is not judged. Where nothing ended,
+and nothing took longer than its bound, nothing can be said.
 
 Not checked: what is left behind after a close (handle-leak).
 """
@@ -74,7 +75,7 @@ WHERE a.type IN ('fail', 'info')
 ORDER BY a.idx
 """
 
-_COUNT = "SELECT count(*) FROM actions WHERE op = '{op}' AND type = 'invoke' AND process <> 'admin'"
+_COUNT = "SELECT count(*) FROM actions WHERE op = '{op}' AND type {how} AND process <> 'admin'"
 
 _HUNG = """
 WITH lives AS (
@@ -112,35 +113,43 @@ _NOT_DEADLOCKED = """NOT EXISTS (SELECT 1 FROM deadlocks d WHERE d.process = e.p
 
 def startup(view: HistoryView, context: CheckContext) -> ClaimVerdict:
     """A client was not usable within the bound."""
-    claim = "startup"
     view.use("clients", "first_sends", "given")
-    clients = view.number(_COUNT.format(op="open"))
-    if not clients:
-        return unknown(claim, "no client was opened: there is nothing to judge")
     bound = context.startup_ns / 1e9
-    return decided(
-        claim,
-        view.find(_STARTUP),
+    return _ended_in_time(
+        view,
+        "startup",
+        "open",
+        _STARTUP,
         f"{{count}} clients were not usable within {bound:g} s",
-        f"each of {clients:,} clients was usable within {bound:g} s",
+        f"each of {{judged}} clients was usable within {bound:g} s",
     )
 
 
 def hung_close(view: HistoryView, context: CheckContext) -> ClaimVerdict:
     """A client did not close within the bound."""
-    claim = "hung-close"
     view.use("clients")
     not_taken = "true"
     if view.judges("deadlock"):
         view.use("deadlocks")
         not_taken = _NOT_DEADLOCKED
-    closes = view.number(_COUNT.format(op="close"))
-    if not closes:
-        return unknown(claim, "no client was closed: there is nothing to judge")
     bound = context.close_ns / 1e9
-    return decided(
-        claim,
-        view.find(_HUNG.format(not_taken=not_taken)),
+    return _ended_in_time(
+        view,
+        "hung-close",
+        "close",
+        _HUNG.format(not_taken=not_taken),
         f"{{count}} clients did not close within {bound:g} s",
-        f"each of {closes:,} closes ended within {bound:g} s",
+        f"each of {{judged}} closes ended within {bound:g} s",
     )
+
+
+def _ended_in_time(
+    view: HistoryView, claim: str, op: str, find: str, broken: str, held: str
+) -> ClaimVerdict:
+    if not view.number(_COUNT.format(op=op, how="= 'invoke'")):
+        return unknown(claim, f"no client was asked to {op}: there is nothing to judge")
+    found = view.find(find)
+    ended = view.number(_COUNT.format(op=op, how="<> 'invoke'"))
+    if not found.count and not ended:
+        return unknown(claim, f"no {op} had ended, nor exceeded its bound, by the end")
+    return decided(claim, found, broken, held.replace("{judged}", f"{ended:,}"))

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-import tempfile
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,13 +24,11 @@ from typing import Any, NamedTuple
 import duckdb
 import pyarrow as pa
 
+from kafkalab.checkers.budget import Budget
 from kafkalab.checkers.screen.arrays import plain
 from kafkalab.checkers.screen.onepass import WORTH_ROWS, screen
 from kafkalab.model.history import CheckContext
 from kafkalab.model.verdict import ClaimVerdict, Outcome
-
-MEMORY_LIMIT = "2GB"  # beyond it DuckDB spills to disk
-THREADS = 2
 
 SMALL_ROWS = 2_000  # with fewer, the optimizer takes longer than it saves
 
@@ -61,6 +58,7 @@ class HistoryView:
         relations: the shared relations by name.
         worth_rows: histories with fewer rows are not screened: SQL looks at all of their records.
         settled: counter → what rows that the live form has let go add to it (live.py).
+        budget: memory, threads and disk; default: `Budget()`.
 
     Raises:
         OSError, pyarrow.ArrowInvalid: the file cannot be read as Parquet.
@@ -75,18 +73,14 @@ class HistoryView:
         *,
         worth_rows: int = WORTH_ROWS,
         settled: Mapping[str, int] | None = None,
+        budget: Budget | None = None,
     ) -> None:
         self._settled = settled or {}
         self._claims = frozenset(claims)
         self._relations = relations
         self._made: set[str] = set()
-        settings = {
-            "memory_limit": MEMORY_LIMIT,
-            "threads": THREADS,
-            "temp_directory": tempfile.gettempdir(),
-        }
-        self._connection = duckdb.connect(":memory:", config=settings)
-        self._connection.execute("SET enable_progress_bar = false")
+        self._failed: dict[str, Exception] = {}
+        self._connection = (budget or Budget()).connect()
         if isinstance(source, Path):
             self._connection.read_parquet(str(source)).create_view("history")
         else:
@@ -121,15 +115,26 @@ class HistoryView:
         return claim in self._claims
 
     def use(self, *names: str) -> None:
-        """Make the shared relations `names` and what they need, unless they are there."""
+        """Make the shared relations `names` and what they need, unless they are there.
+
+        One that could not be made is not tried again: whoever needs it is told the same.
+        """
         for name in names:
-            if name in self._made:
-                continue
-            relation = self._relations[name]
+            if name in self._failed:
+                raise self._failed[name]
+            if name not in self._made:
+                self._make(name)
+                self._made.add(name)
+
+    def _make(self, name: str) -> None:
+        relation = self._relations[name]
+        kind = "VIEW" if name in {"events", "records"} else "TABLE"
+        try:
             self.use(*relation.needs)
-            kind = "VIEW" if name in {"events", "records"} else "TABLE"
             self._connection.execute(f"CREATE TEMP {kind} {name} AS {relation.sql}")
-            self._made.add(name)
+        except duckdb.Error as error:
+            self._failed[name] = error
+            raise
 
     def put(self, name: str, table: pa.Table) -> None:
         """Make the shared relation `name` of what was computed outside of SQL."""
