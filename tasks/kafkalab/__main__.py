@@ -94,19 +94,32 @@ def try_command(
 
 @app.command("check")
 def check_command(
-    history: Annotated[str, typer.Argument(help="A history.parquet.")],
+    history: Annotated[
+        str, typer.Argument(help="A history.parquet, or a history.edn with --format jepsen.")
+    ],
     claims: Annotated[
         str,
         typer.Option(
             help="Comma-separated; default: those of the verdict.json beside it, else all."
         ),
     ] = "",
+    form: Annotated[
+        str,
+        typer.Option("--format", help="lab, or jepsen: of Jepsen's Kafka workload."),
+    ] = "lab",
+    memory: Annotated[
+        str, typer.Option(metavar="SIZE", help="Such as 8GiB; what needs more spills to disk.")
+    ] = "",
+    spill: Annotated[
+        str, typer.Option(metavar="DIR", help="Where to; default: the temporary folder.")
+    ] = "",
     json_output: Json = False,
 ) -> None:
     """Judge a recorded history."""
     from kafkalab.cli import check
 
-    _exit(check.run(history, tuple(c for c in claims.split(",") if c), json_output))
+    wanted = tuple(c for c in claims.split(",") if c)
+    _exit(check.run(history, wanted, json_output, check.Options(form, memory, spill)))
 
 
 @app.command("replay")

@@ -25,6 +25,7 @@ ARROWS = {
     "scenarios": set(),
     "checkers": set(),
     "measure": set(),
+    "imports": {"checkers"},
     "report": set(),
     "workloads": {"clients", "faults", "checkers", "measure"},
     "steps": {

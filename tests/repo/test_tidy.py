@@ -19,6 +19,7 @@ FOLDERS = {"dags", "plugins", "tasks", "expectations", "docker", "docs", "tests"
 PACKAGES = {
     "model", "runtime", "scenarios", "checkers", "measure", "clients", "cluster", "faults",
     "workloads", "artifacts", "gate", "report", "notify", "steps", "orchestration", "cli",
+    "imports",
 }  # fmt: skip
 TESTS = {
     "unit", "histories", "contract", "dags", "defects", "expectations", "plugins", "system", "repo",

@@ -3,62 +3,154 @@
 A verdict is a function of the history, the claims that are judged together and the context. All
 three lie in a cell's folder, so a history there is judged as its cell judged it: `verdict.json`
 beside the history says which claims and which context. A history that stands alone is judged on
-every claim with the default bounds.
+every claim with the default bounds; one of another tool on the claims that its format can show.
 """
 
 from __future__ import annotations
 
 import json
 import time
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from kafkalab.checkers.budget import Budget, size_bytes
 from kafkalab.checkers.compose import judge
 from kafkalab.checkers.registry import CHECKERS
 from kafkalab.checkers.timeline import explain
 from kafkalab.cli import output
+from kafkalab.imports import jepsen
 from kafkalab.model.errors import ExitCode, UsageError
 from kafkalab.model.history import CheckContext
 from kafkalab.model.verdict import CellVerdict, ClaimVerdict, Outcome, merge
 
+FORMATS = ("lab", "jepsen")
 _ALONE = CellVerdict(
     scenario="", clients=(), broker="", engine="", cell="", outcome=Outcome.UNKNOWN, seconds=0.0,
     claims=(), metrics={},
 )  # fmt: skip
 
 
-def run(path: str, claims: tuple[str, ...], json_output: bool) -> ExitCode:
+@dataclass(frozen=True)
+class Given:
+    """A history, and where it is from."""
+
+    table: pa.Table
+    beside: CellVerdict | None = None  # the verdict of the cell whose folder it lies in
+    claims: tuple[str, ...] = tuple(CHECKERS)  # those that it can show, where nothing else says
+    why: str = "all, since no verdict.json stands beside the history"
+    annotated: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict  # a finding, explained
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a history is to be judged."""
+
+    format: str = FORMATS[0]
+    memory: str = ""
+    spill: str = ""
+
+    def budget(self) -> Budget:
+        """What it may take; raises UsageError."""
+        if self.spill and not Path(self.spill).is_dir():
+            raise UsageError(f"--spill {self.spill}: expected a folder that exists.")
+        try:
+            budget = Budget(spill_folder=self.spill)
+            return replace(budget, memory_bytes=size_bytes(self.memory)) if self.memory else budget
+        except ValueError as error:
+            raise UsageError(f"--memory: {error}.") from error
+
+
+_PLAIN = Options()
+
+
+def run(
+    path: str, claims: tuple[str, ...], json_output: bool, options: Options = _PLAIN
+) -> ExitCode:
     """Read, validate, judge, print."""
     for claim in claims:
         if claim not in CHECKERS:
             raise UsageError(f"unknown claim '{claim}': a history can show {', '.join(CHECKERS)}.")
+    budget = options.budget()
     started = time.monotonic()
-    table = _read(Path(path))
-    beside = _beside(Path(path))
-    wanted, why = _chosen(claims, beside)
-    context, bounds = _context(beside, table)
+    given = _given(Path(path), options.format)
+    wanted, why = _chosen(claims, given)
+    context, bounds = _context(given.beside, given.table)
     output.say(f"claims: {', '.join(wanted) or 'none'}: {why}")
     output.say(f"context: {bounds}")
-    verdicts = explain(table, judge(table, wanted, context))
+    try:
+        verdicts = judge(given.table, wanted, context, budget=budget)
+    except (OSError, pa.ArrowException, duckdb.Error) as error:
+        raise _unreadable(Path(path), error) from error
+    verdicts = explain(given.table, verdicts)
+    verdicts = tuple(
+        replace(verdict, evidence=tuple(map(given.annotated, verdict.evidence)))
+        for verdict in verdicts
+    )
     outcome = merge(verdict.outcome for verdict in verdicts)
     cell = replace(
-        beside or _ALONE,
+        given.beside or _ALONE,
         outcome=outcome,
         seconds=round(time.monotonic() - started, 3),
         claims=verdicts,
         metrics={},
-        samples={"rows": table.num_rows},
+        samples={"rows": given.table.num_rows},
     )
-    replay = f"kafkalab check {path}" + (f" --claims {','.join(claims)}" if claims else "")
+    replay = _replay(path, claims, options)
     if json_output:
         output.print_json(output.document(None, outcome, [cell], "", replay))
     else:
         _tell(verdicts)
-        output.say(f"{outcome}: {table.num_rows:,} rows")
+        output.say(f"{outcome}: {given.table.num_rows:,} rows")
     return outcome.exit_code
+
+
+def _replay(path: str, claims: tuple[str, ...], options: Options) -> str:
+    words = ["kafkalab check", path]
+    words += ["--claims", ",".join(claims)] if claims else []
+    words += ["--format", options.format] if options.format != FORMATS[0] else []
+    words += ["--memory", options.memory] if options.memory else []
+    return " ".join([*words, *(["--spill", options.spill] if options.spill else [])])
+
+
+def _given(path: Path, form: str) -> Given:
+    if form not in FORMATS:
+        raise UsageError(f"--format {form}: expected {' or '.join(FORMATS)}.")
+    if form == "lab":
+        path = path / "history.parquet" if path.is_dir() else path
+        return Given(_read(path), _beside(path))
+    path = path / "history.edn" if path.is_dir() else path
+    imported = jepsen.read(_text(path))
+    if imported.left_out:
+        output.say(f"{imported.left_out:,} operations of no client of Kafka's were left out")
+    return Given(
+        imported.table,
+        claims=tuple(claim for claim in imported.claims if claim in CHECKERS),
+        why="those of Jepsen's Kafka workload that this history can show",
+        annotated=imported.original.annotated,
+    )
+
+
+def _text(path: Path) -> str:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{path}: expected a history.edn of Jepsen's store: {error}.") from error
+    if data[:6] == b"JEPSEN":
+        raise UsageError(
+            f"{path}: expected a history in EDN, found Jepsen's binary format. Give the history.edn"
+            ' that lies beside it, or write one: (spit "history.edn" (with-out-str (run! prn'
+            " (:history (jepsen.store/test -1))))) in a REPL of the test."
+        )
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path}: expected EDN in UTF-8: {error}.") from error
 
 
 def _beside(history: Path) -> CellVerdict | None:
@@ -75,12 +167,13 @@ def _beside(history: Path) -> CellVerdict | None:
         ) from error
 
 
-def _chosen(claims: tuple[str, ...], beside: CellVerdict | None) -> tuple[tuple[str, ...], str]:
+def _chosen(claims: tuple[str, ...], given: Given) -> tuple[tuple[str, ...], str]:
     """The claims to judge, and why these."""
+    beside = given.beside
     if claims:
         return claims, "those of --claims"
     if beside is None:
-        return tuple(CHECKERS), "all, since no verdict.json stands beside the history"
+        return given.claims, given.why
     if beside.context is None:  # from before cells recorded what they judged on the history
         known = tuple(claim.claim for claim in beside.claims if claim.claim in CHECKERS)
         return known, f"those of {beside.cell}'s verdict.json that a history can show"
@@ -100,20 +193,28 @@ def _context(beside: CellVerdict | None, table: pa.Table) -> tuple[CheckContext,
 
 def _read(path: Path) -> pa.Table:
     try:
-        return pq.read_table(path)
+        return pq.read_table(path, page_checksum_verification=True)
     except FileNotFoundError as error:
         raise UsageError(f"{path}: no such file; expected a history.parquet of a cell.") from error
-    except (OSError, pa.ArrowInvalid) as error:
-        raise UsageError(f"{path}: cannot be read as Parquet: {error}.") from error
+    except (OSError, pa.ArrowException) as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> UsageError:
+    what = str(error).splitlines()[0] if str(error) else repr(error)
+    return UsageError(
+        f"{path}: cannot be read as Parquet: {what}. It may be cut off, damaged or of another kind;"
+        " a history of Jepsen needs --format jepsen."
+    )
 
 
 def _finished(table: pa.Table) -> int:
     """The last time in the history stands for the end of reading."""
     import pyarrow.compute as pc
 
-    if "time_ns" not in table.column_names or table.num_rows == 0:
-        return 0
-    return int(pc.max(table["time_ns"]).as_py())
+    if "time_ns" not in table.column_names or not pa.types.is_int64(table["time_ns"].type):
+        return 0  # such a history is not judged
+    return int(pc.max(table["time_ns"]).as_py() or 0)
 
 
 def _tell(verdicts: tuple[ClaimVerdict, ...]) -> None:

@@ -136,3 +136,114 @@ def test_a_neighbour_that_is_no_verdict_is_refused(tmp_path, text):
 def test_the_history_that_is_stored_is_the_one_that_was_judged(tmp_path):
     judged_cell(tmp_path)
     assert pq.read_table(tmp_path / "history.parquet").num_rows == len([*committed_then_killed()])
+
+
+BROKEN = {
+    "cut off": lambda data: data[: len(data) // 2],
+    "of eight bytes": lambda data: data[:8],
+    "empty": lambda data: b"",
+    "another thing": lambda data: b"{:type :invoke}",
+    "a footer that lies": lambda data: data[:-200] + b"x" * 192 + data[-8:],
+}
+
+
+@pytest.mark.parametrize("how", BROKEN)
+def test_a_file_that_cannot_be_read_is_refused(tmp_path, how):
+    judged_cell(tmp_path)
+    path = tmp_path / "history.parquet"
+    path.write_bytes(BROKEN[how](path.read_bytes()))
+    with pytest.raises(UsageError, match="cannot be read as Parquet"):
+        check.run(str(path), (), True)
+
+
+def test_a_file_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(UsageError, match="no such file"):
+        check.run(str(tmp_path / "history.parquet"), (), True)
+
+
+def test_damaged_bytes_never_pass_where_the_pages_have_checksums(tmp_path, capsys):
+    path = tmp_path / "history.parquet"
+    table = history.table(committed_then_killed())
+    pq.write_table(table, path, write_page_checksum=True, compression="none")
+    data = path.read_bytes()
+    at = data.index(b"p0")  # in a dictionary page
+    path.write_bytes(data[:at] + b"p7" + data[at + 2 :])
+    with pytest.raises(UsageError, match="cannot be read as Parquet"):
+        check.run(str(path), ("lost-write",), True)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda t: t.replace_schema_metadata({history.VERSION_KEY: b"7"}), "schema version 7"),
+        (lambda t: t.replace_schema_metadata(None), "schema version none"),
+        (lambda t: t.drop_columns(["time_ns"]), "time_ns is missing"),
+        (lambda t: t.slice(0, 0), "the history is empty"),
+        (lambda t: t.slice(1), "out of sequence"),
+    ],
+)
+def test_a_history_that_cannot_be_judged_is_unknown_and_says_why(tmp_path, capsys, change, says):
+    path = tmp_path / "history.parquet"
+    pq.write_table(change(history.table(committed_then_killed())), path)
+    code = check.run(str(path), ("lost-write", "stall"), True)
+    (cell,) = json.loads(capsys.readouterr().out)["cells"]
+    assert code is ExitCode.UNKNOWN
+    assert {claim["verdict"] for claim in cell["claims"]} == {"unknown"}
+    assert all(says in claim["summary"] for claim in cell["claims"])
+
+
+JEPSEN = """
+{:index 0, :time 0, :type :invoke, :process 0, :f :send, :value [[:send 3 7] [:send 3 8]]}
+{:index 1, :time 1, :type :ok, :process 0, :f :send, :value [[:send 3 [0 7]] [:send 3 [1 8]]]}
+{:index 2, :time 2, :type :invoke, :process 1, :f :poll, :value [[:poll]]}
+{:index 3, :time 3, :type :ok, :process 1, :f :poll, :value [[:poll {3 [[0 7]]}]]}
+"""
+
+
+@pytest.mark.parametrize("name", ["history.edn", ""])
+def test_a_history_of_jepsen_is_judged_on_what_it_can_show(tmp_path, capsys, name):
+    (tmp_path / "history.edn").write_text(JEPSEN)
+    code = check.run(str(tmp_path / name), (), True, check.Options("jepsen"))
+    said = capsys.readouterr()
+    document = json.loads(said.out)
+    found = {c["claim"]: c for c in document["cells"][0]["claims"]}
+    assert code is ExitCode.FAIL
+    assert [claim for claim, c in found.items() if c["verdict"] == "fail"] == ["unseen"]
+    assert found["unseen"]["count"] == 1
+    assert "hung-close" not in found
+    assert "those of Jepsen's Kafka workload" in said.err
+    assert document["replay"].endswith("--format jepsen")
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [(b"JEPSEN\x00\x00\x00\x01", "binary format"), (b"\xff\xfe", "UTF-8"), (b"[1", "no EDN")],
+)
+def test_what_is_no_edn_is_refused(tmp_path, data, says):
+    path = tmp_path / "history.edn"
+    path.write_bytes(data)
+    with pytest.raises(UsageError, match=says):
+        check.run(str(path), (), True, check.Options("jepsen"))
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"format": "csv"}, "--format csv: expected lab or jepsen"),
+        ({"memory": "much"}, "--memory: expected a size such as 2GiB"),
+        ({"memory": "1MB"}, "--memory: expected at least 32.0 MiB"),
+        ({"spill": "/nowhere/at/all"}, "--spill /nowhere/at/all: expected a folder that exists"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(tmp_path, options, says):
+    judged_cell(tmp_path)
+    with pytest.raises(UsageError, match=says):
+        check.run(str(tmp_path / "history.parquet"), (), True, check.Options(**options))
+
+
+def test_a_budget_is_kept_and_named_in_what_repeats_it(tmp_path, capsys):
+    judged_cell(tmp_path)
+    options = check.Options(memory="64MiB", spill=str(tmp_path))
+    check.run(str(tmp_path / "history.parquet"), ("lost-write",), True, options)
+    replay = json.loads(capsys.readouterr().out)["replay"]
+    assert replay.endswith(f"--claims lost-write --memory 64MiB --spill {tmp_path}")
