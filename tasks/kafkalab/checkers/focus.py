@@ -48,7 +48,7 @@ def focus(finding: Mapping[str, Any]) -> Focus:
     places: dict[Place, None] = dict.fromkeys(_pairs(finding))
     offsets, values = set[int](), set[int]()
     groups, names = dict[str, None](), dict[str, None]()
-    for key, leaf in _leaves(finding, ""):
+    for key, leaf in leaves(finding):
         if isinstance(leaf, str):
             match = _PLACE.fullmatch(leaf)
             if key == "group" or leaf.startswith("group:"):
@@ -87,16 +87,16 @@ def _facts(finding: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield key, str(value)
 
 
-def _leaves(node: Any, key: str) -> Iterator[tuple[str, str | int]]:
+def leaves(node: Any, key: str = "") -> Iterator[tuple[str, str | int]]:
     """Strings and integers at any depth, each with the innermost key above it."""
     if isinstance(node, Mapping):
         for name, child in node.items():
-            yield from _leaves(child, str(name))
+            yield from leaves(child, str(name))
     elif isinstance(node, str) or (isinstance(node, int) and not isinstance(node, bool)):
         yield key, node
     elif isinstance(node, Sequence):
         for child in node:
-            yield from _leaves(child, key)
+            yield from leaves(child, key)
 
 
 def _pairs(node: Any) -> Iterator[Place]:
