@@ -70,11 +70,12 @@ def commit_ahead(facts: Facts, pick: Random) -> Frame | None:
     """A reading shows more than the group was given, and skips an acknowledged record, if any."""
     offsets, frame, rows = _Offsets(facts), facts.frame, facts.deliveries
     begins = np.array([facts.start(row) for row in rows.tolist()], np.int64)
+    plain = facts.acks[~facts.per_client(facts.acks, lambda c: c.get("transactional_id"))]
     group, where = facts.groups[frame.process[rows]], place(frame, rows)
     for at in offsets.shuffled(offsets.reading & offsets.earliest(), pick):
         own = (group == offsets.group[at]) & (where == offsets.place[at])
         top = int(frame.off[rows][own & (begins < offsets.rows[at])].max(initial=-1))
-        acks = frame.off[facts.acks][place(frame, facts.acks) == offsets.place[at]]
+        acks = frame.off[plain][place(frame, plain) == offsets.place[at]]
         above = acks[acks > top]
         if offsets.moved(offsets.group[at], offsets.place[at]):
             continue

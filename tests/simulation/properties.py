@@ -43,9 +43,9 @@ TRANSACTIONS = frozenset(
 # what a batch of a kind offers nothing to judge for: a bound on fairness, samples, faults
 NOWHERE = frozenset({"starved-partition", "deadlock", "unrecovered"})
 UNDECIDED: Mapping[str, frozenset[str]] = {
-    "strict": NOWHERE | TRANSACTIONS,
-    "txn": NOWHERE | {"G1c", "G1c-process"},
-    "loose": NOWHERE | TRANSACTIONS,
+    "strict": NOWHERE | TRANSACTIONS | {"paused-lost", "paused-kept"},
+    "txn": NOWHERE | {"G1c", "G1c-process", "zombie-write", "paused-lost", "paused-kept"},
+    "loose": NOWHERE | TRANSACTIONS | {"paused-lost", "paused-kept"},
 }
 
 
