@@ -100,7 +100,7 @@ def _join_changes(node: Node) -> Iterator[tuple[str, Callable[[Node], object]]]:
     if node.args.get("kind") in ("ANTI", "SEMI"):
         yield f"unjoin {_text(node)}", lambda n: n.pop()
     condition = node.args.get("on")
-    if condition is not None and not isinstance(condition, exp.And | exp.Or):
+    if condition is not None and not isinstance(condition, exp.And | exp.Or | exp.Boolean):
         yield f"drop ON {_text(condition)}", lambda n: n.set("on", exp.true())
 
 

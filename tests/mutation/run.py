@@ -98,7 +98,7 @@ def mutate(owner: str) -> list[Result]:
 
 
 def _relation(stage: Stage, owner: str, name: str) -> Iterator[Result]:
-    near = looking_at(name, *dependents(name))  # whoever does not look cannot tell
+    near = looking_at(name, *dependents(name))
     for mutant in sql_mutants(RELATIONS[name].sql):
         killer = _first(
             (n, lambda g=golden, m=mutant: g.kills_relation(name, m.text))

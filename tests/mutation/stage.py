@@ -188,9 +188,13 @@ class Stage:
         return self._goldens[number]
 
     def asked(self, owner: str, claims: Sequence[str]) -> Iterator[tuple[int, Golden]]:
-        """First those that killed this owner's mutants, then those of `claims`, in this order."""
+        """First those that killed this owner's mutants, then those of `claims`, then all others.
+
+        Others may notice as well: each section judges every claim, and none but its own is red.
+        """
         near = [n for claim in claims for n, s in enumerate(self.sections) if s.claim == claim]
-        for number in dict.fromkeys((*self._killers.get(owner, ()), *near)):
+        rest = range(len(self.sections))
+        for number in dict.fromkeys((*self._killers.get(owner, ()), *near, *rest)):
             yield number, self.golden(number)
 
     def killed(self, owner: str, number: int) -> str:

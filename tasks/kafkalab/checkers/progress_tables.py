@@ -197,12 +197,11 @@ FROM followed f ASOF LEFT JOIN ends e ON e.process = f.process AND e.idx >= f.id
 _RECOVERIES = """
 WITH first AS (
     SELECT s.process, o.healed_ns, min(s.ok_ns) AS ok_ns
-    FROM (SELECT * FROM sending WHERE ok_ns IS NOT NULL) s
-    ASOF JOIN outages o ON o.healed_ns < s.ok_ns GROUP BY ALL
+    FROM sending s ASOF JOIN outages o ON o.healed_ns < s.ok_ns GROUP BY ALL
 ), trying AS (
     SELECT p.process, o.faults, o.healed_ns, f.ok_ns, least(f.ok_ns, o.until_ns) AS to_ns
     FROM (SELECT DISTINCT process FROM sending) p
-    JOIN (SELECT * FROM outages WHERE NOT open) o ON true
+    CROSS JOIN outages o
     LEFT JOIN first f ON f.process = p.process AND f.healed_ns = o.healed_ns
 )
 SELECT t.process, t.faults, t.healed_ns, t.ok_ns, t.to_ns, min(s.idx) AS row_sent,
