@@ -113,13 +113,20 @@ def check_command(
     spill: Annotated[
         str, typer.Option(metavar="DIR", help="Where to; default: the temporary folder.")
     ] = "",
+    shrink: Annotated[
+        str,
+        typer.Option(
+            metavar="OUT.parquet",
+            help="Write the smallest part that keeps the claim of --claims red, and its text.",
+        ),
+    ] = "",
     json_output: Json = False,
 ) -> None:
     """Judge a recorded history."""
     from kafkalab.cli import check
 
     wanted = tuple(c for c in claims.split(",") if c)
-    _exit(check.run(history, wanted, json_output, check.Options(form, memory, spill)))
+    _exit(check.run(history, wanted, json_output, check.Options(form, memory, spill, shrink)))
 
 
 @app.command("replay")

@@ -2,8 +2,9 @@
 
 A verdict is a function of the history, the claims that are judged together and the context. All
 three lie in a cell's folder, so a history there is judged as its cell judged it: `verdict.json`
-beside the history says which claims and which context. A history that stands alone is judged on
-every claim with the default bounds; one of another tool on the claims that its format can show.
+beside the history says which claims and which context; a history that was shrunk (shrunk.py) says
+it in its own file. A history that stands alone is judged on every claim with the default bounds;
+one of another tool on the claims that its format can show.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from kafkalab.checkers.budget import Budget, size_bytes
 from kafkalab.checkers.compose import judge
 from kafkalab.checkers.registry import CHECKERS
 from kafkalab.checkers.timeline import explain
-from kafkalab.cli import output
+from kafkalab.cli import output, shrunk
 from kafkalab.imports import jepsen
 from kafkalab.model.errors import ExitCode, UsageError
 from kafkalab.model.history import CheckContext
@@ -54,6 +55,7 @@ class Options:
     format: str = FORMATS[0]
     memory: str = ""
     spill: str = ""
+    shrink: str = ""  # where the smallest part that is as red goes
 
     def budget(self) -> Budget:
         """What it may take; raises UsageError."""
@@ -76,10 +78,13 @@ def run(
     for claim in claims:
         if claim not in CHECKERS:
             raise UsageError(f"unknown claim '{claim}': a history can show {', '.join(CHECKERS)}.")
+    if options.shrink and len(claims) != 1:
+        raise UsageError("--shrink keeps one claim red: name it with --claims CLAIM.")
     budget = options.budget()
     started = time.monotonic()
     given = _given(Path(path), options.format)
-    wanted, why = _chosen(claims, given)
+    wanted, why = _chosen(() if options.shrink else claims, given)
+    wanted = tuple(dict.fromkeys((*claims, *wanted)))  # what a claim is shrunk with is judged too
     context, bounds = _context(given.beside, given.table)
     output.say(f"claims: {', '.join(wanted) or 'none'}: {why}")
     output.say(f"context: {bounds}")
@@ -102,10 +107,14 @@ def run(
         samples={"rows": given.table.num_rows},
     )
     replay = _replay(path, claims, options)
+    document = output.document(None, outcome, [cell], "", replay)
+    if options.shrink:
+        target = shrunk.Target(claims[0], wanted, context, Path(options.shrink))
+        document["shrunk"] = shrunk.write(given.table, Path(path), target)
     if json_output:
-        output.print_json(output.document(None, outcome, [cell], "", replay))
+        output.print_json(document)
     else:
-        _tell(verdicts)
+        _tell(verdicts if not options.shrink else ())
         output.say(f"{outcome}: {given.table.num_rows:,} rows")
     return outcome.exit_code
 
@@ -123,7 +132,8 @@ def _given(path: Path, form: str) -> Given:
         raise UsageError(f"--format {form}: expected {' or '.join(FORMATS)}.")
     if form == "lab":
         path = path / "history.parquet" if path.is_dir() else path
-        return Given(_read(path), _beside(path))
+        table = _read(path)
+        return Given(table, shrunk.recorded(table) or _beside(path))
     path = path / "history.edn" if path.is_dir() else path
     imported = jepsen.read(_text(path))
     if imported.left_out:

@@ -2,14 +2,14 @@
 
 One line is one operation, `CLIENT OP ...`, or `+2s` / `+300ms`: time passes. An operation takes
 1 ms and ends as ok, unless the line ends with `-> [+TIME] OUTCOME ...`; the outcome `never` leaves
-it open. Partitions are `topic/partition`.
+it open, `later [OUTCOME ...]` until a line `CLIENT ends OP`. Partitions are `topic/partition`.
 
     p0 open producer acks=1            c0 assigned t/0 t/1 gen=3  (also revoked, lost)
     p0 send t/0 1@0 2@1 3@info 4@fail  c0 assign t/0@5 t/1  (also seek, pause, resume)
-    p0 send t/- 5@1:7                  the client chose: landed in partition 1 at offset 7
+    p0 send t/- 5@1:7 t/0 6@2          the client chose: landed in partition 1 at offset 7
     c0 poll t/0 1@0 2@1!checksum       value@offset, with a problem
     c0 poll t/0 3@2<t/1                its payload says that it was sent to t/1
-    c0 poll t/0 3@2~null               it is not plain: see CONTENTS; of a send likewise
+    c0 poll t/0 3@2~null               it is not plain: see CONTENTS, or JSON; of a send likewise
     c0 commit t/0=3                    asked for and acknowledged; `c0 commit -> ok t/0=3`: what
                                        the client thinks, and what was acknowledged;
                                        `c0 commit async t/0=3`: what mode says
@@ -71,6 +71,7 @@ class Writer:
         self.now = 1_000 * MS
         self.rows: list[Row] = []
         self._ids = 0
+        self._later: dict[tuple[str, str], tuple[int, str, list[dict[str, Any]]]] = {}
 
     def line(self, text: str) -> None:
         text = text.split("#", maxsplit=1)[0].strip()
@@ -91,6 +92,10 @@ class Writer:
         elif op in NOTES:
             detail = json.dumps(dict(zip(NOTES[op], map(_number, words), strict=True)))
             self._row(client, "event", op, -1, detail=detail)
+        elif op == "ends":
+            op_id, outcome, rows = self._later.pop((client, words[0]))
+            for fields in rows or [{}]:
+                self._row(client, fields.pop("type", outcome), words[0], op_id, **fields)
         else:
             self._ids += 1
             getattr(self, f"_{op}", self._plain)(client, op, words, end.split())
@@ -99,6 +104,9 @@ class Writer:
         self.rows.append(Row(len(self.rows), self.now, client, kind, op, op_id, **fields))
 
     def _end(self, client: str, op: str, end: list[str], rows: list[dict[str, Any]]) -> None:
+        if end[:1] == ["later"]:
+            self._later[client, op] = self._ids, (*end[1:], "ok")[0], rows
+            return
         self.now += _duration(end.pop(0)) if end and end[0][0] == "+" else MS
         outcome = end[0] if end else "ok"
         if outcome == "never":
@@ -113,15 +121,17 @@ class Writer:
 
     def _open(self, client: str, op: str, words: list[str], end: list[str]) -> None:
         config = dict(word.split("=") for word in words[1:])
-        parsed = {k: json.loads(v) if v[0] in "-0123456789tf" else v for k, v in config.items()}
-        detail = json.dumps({"role": words[0], "config": parsed})
+        detail = json.dumps({"role": words[0], "config": {k: _value(config[k]) for k in config}})
         self._row(client, "invoke", op, self._ids, detail=detail)
         self._end(client, op, end, [])
 
     def _send(self, client: str, op: str, words: list[str], end: list[str]) -> None:
-        topic, part = _place(words[0])
+        topic, part = "", None
         done = []
-        for word in words[1:]:
+        for word in words:
+            if "@" not in word:
+                topic, part = _place(word)
+                continue
             sent, _, content = word.partition("~")
             value, landed = sent.split("@")
             self._row(
@@ -187,7 +197,16 @@ class Writer:
 
 
 def _content(name: str) -> str | None:
-    return recorder_content(CONTENTS[name]) if name else None
+    if not name:
+        return None
+    return recorder_content(json.loads(name) if name[0] == "{" else CONTENTS[name])
+
+
+def _value(word: str) -> Any:
+    try:
+        return json.loads(word)
+    except ValueError:
+        return word
 
 
 def _duration(text: str) -> int:

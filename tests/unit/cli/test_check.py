@@ -247,3 +247,58 @@ def test_a_budget_is_kept_and_named_in_what_repeats_it(tmp_path, capsys):
     check.run(str(tmp_path / "history.parquet"), ("lost-write",), True, options)
     replay = json.loads(capsys.readouterr().out)["replay"]
     assert replay.endswith(f"--claims lost-write --memory 64MiB --spill {tmp_path}")
+
+
+def test_a_red_claim_is_told_with_its_timeline(tmp_path, capsys):
+    judged_cell(tmp_path)
+    assert check.run(str(tmp_path / "history.parquet"), ("delivered-twice",), False)
+    said = capsys.readouterr().err
+    assert "delivered-twice: t/0 · offset 1 · value 11 · client c0, c1" in said
+    assert "poll t/0 [11@1]  ok after 1.0 ms  ← row_read" in said
+    check.run(str(tmp_path / "history.parquet"), ("delivered-twice",), True)
+    (claim,) = json.loads(capsys.readouterr().out)["cells"][0]["claims"]
+    assert claim["timeline"][0] == "delivered-twice: t/0 · offset 1 · value 11 · client c0, c1"
+
+
+def test_a_shrunk_history_is_judged_as_the_whole_was_wherever_it_lies(tmp_path, capsys):
+    judged_cell(tmp_path)
+    out = tmp_path / "elsewhere.parquet"
+    code = check.run(
+        str(tmp_path / "history.parquet"),
+        ("delivered-twice",),
+        True,
+        check.Options(shrink=str(out)),
+    )
+    document = json.loads(capsys.readouterr().out)
+    assert code is ExitCode.FAIL
+    assert document["shrunk"]["minimal"]
+    assert document["shrunk"]["rows"] == pq.read_metadata(out).num_rows
+    text = (tmp_path / "elsewhere.txt").read_text(encoding="utf-8")
+    assert text.startswith("== shrunk | fail")
+    assert "c1 poll t/0 11@1" in text
+    (tmp_path / "verdict.json").unlink()
+    check.run(str(out), (), True)
+    said = capsys.readouterr()
+    found = {c["claim"]: c["verdict"] for c in json.loads(said.out)["cells"][0]["claims"]}
+    assert found["delivered-twice"] == "fail"
+    assert list(found.values()).count("fail") == 1
+    assert "the history it was shrunk from" in said.err
+
+
+@pytest.mark.parametrize(
+    ("claims", "name", "why"),
+    [
+        (("unseen", "lost-write"), "out.parquet", "name it with --claims"),
+        (("lost-write",), "out.parquet", "nothing to shrink: 'lost-write' is pass"),
+        (("delivered-twice",), "history.parquet", "is the history itself"),
+    ],
+)
+def test_what_cannot_be_shrunk_is_refused(tmp_path, claims, name, why):
+    judged_cell(tmp_path)
+    with pytest.raises(UsageError, match=why):
+        check.run(
+            str(tmp_path / "history.parquet"),
+            claims,
+            True,
+            check.Options(shrink=str(tmp_path / name)),
+        )
