@@ -381,7 +381,7 @@ def large() -> Sample:
 def hostile() -> Sample:
     """What a client, a webhook or a log line could put on the page."""
     h = HOSTILE
-    bad = ClaimVerdict(h, Outcome.FAIL, 1, h, ({h: h},), f"javascript:{h}")
+    bad = ClaimVerdict(h, Outcome.FAIL, 1, h, ({h: h},), f"javascript:{h}", ((h, f"> {h}"),))
     one = replace(
         cell(h, clients=(h,), broker=h, red=bad),
         reason=h,

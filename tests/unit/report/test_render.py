@@ -56,6 +56,14 @@ def test_red_page_names_value_bound_baseline_evidence_why_and_command(samples, p
     assert "../correctness/attempt=2/C13/commit-ahead.parquet" in links
 
 
+def test_a_timeline_stands_below_its_claim_line_by_line(pages, parsed):
+    assert "timeline of finding 1" in parsed["red"].words
+    lines = pages["red"].splitlines()
+    (proof,) = [line for line in lines if "row_seen" in line]
+    assert proof.startswith("<strong>&gt;  9219.8 ms")
+    assert any(line.startswith("   9214.4 ms") and line.endswith("kill") for line in lines)
+
+
 def test_what_was_run_is_told(samples, parsed):
     words = parsed["green"].words
     for part in ("4f2a9c1e77d0b1f3", "1741658407", "linux-x86_64-2c-24g", "kafka@3.9.2 (pinned)"):

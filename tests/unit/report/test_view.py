@@ -7,6 +7,7 @@ from dataclasses import replace
 from kafkalab.model.gate import Finding, GateResult
 from kafkalab.model.run import Manifest
 from kafkalab.model.verdict import Outcome
+from kafkalab.report.cells import TIMELINE_LINES_MAX
 from kafkalab.report.view import FINDINGS_MAX, build
 
 
@@ -118,6 +119,18 @@ def test_evidence_shows_the_first_findings_and_counts_the_rest(samples):
     assert len(claim.evidence) == 8
     assert claim.evidence_left_out == 4
     assert '"committed": 120' in claim.evidence[0]
+
+
+def test_a_red_claim_shows_its_timelines_and_no_more_than_a_page_of_each(samples):
+    made = samples["red"]
+    claim = page(made).cells[2].claims[-1]
+    assert claim.timelines == made.cells[2].claims[-1].timelines
+    assert claim.timelines[0][0].startswith("commit-ahead: c13/1")
+    long = replace(made.cells[2].claims[-1], timelines=(("x" * 9_999,) * 999,))
+    cells = (*made.cells[:2], replace(made.cells[2], claims=(long,)))
+    (lines,) = page(replace(made, cells=cells)).cells[2].claims[0].timelines
+    assert len(lines) == TIMELINE_LINES_MAX
+    assert len(lines[0]) < 500
 
 
 def test_a_run_that_planned_nothing_still_has_a_page(samples):
