@@ -1,8 +1,12 @@
 """Takes the rows of a history in, batch by batch, and says where they are not well formed.
 
-What is checked is what `history.validate` checks of a whole history, so that both forms refuse the
-same ones. A command is forgotten REMEMBERED_ROWS after it completed: a completion that comes
-again later than that counts as never invoked, which it is in a history that is well formed.
+Checked are, as in `history.validate`: version and columns, the sequence of `index`, types, that
+what completes was invoked, that values are unique, and clocks. A command is forgotten
+REMEMBERED_ROWS after it completed: a completion that comes again later than that counts as never
+invoked, which it is in a history that is well formed.
+
+Not checked here, but there: types that do not fit an op, ids that are used again, commands that
+end in two ways, polled records without a place. Validate the whole when it is stored.
 """
 
 from __future__ import annotations
