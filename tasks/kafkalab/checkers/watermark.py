@@ -26,8 +26,10 @@ Too little is unknown: no acknowledged record of a producer that is known to ask
 −1, or idempotent) outside transactions; none that was read within the bound and none that a reader
 stood ready for.
 
-Not checked: transactions (read_committed readers wait for their end); each replica by itself, since
-a client does not show which one it reads from; producers whose acks were left to the client.
+Not checked: records sent in transactions, and, where there are any, readers other than those opened
+with isolation read_uncommitted (an open transaction holds back whatever lies above it); each
+replica by itself, since a client does not show which one it reads from; producers whose acks were
+left to the client.
 """
 
 from __future__ import annotations
@@ -137,7 +139,10 @@ WHERE least(r.to_ns, g.read_ns) - greatest(r.from_ns, r.ack_ns) > watermark_ns
 """
 
 _LATE = """
-WITH ready AS (
+WITH unhindered AS (
+    SELECT process FROM actions WHERE op = 'open' AND type = 'invoke' GROUP BY process
+    HAVING bool_and(coalesce(detail ->> '$.config.isolation' = 'read_uncommitted', false))
+), ready AS (
     SELECT a.* FROM awaited a JOIN clients l USING (process)
     WHERE NOT EXISTS (SELECT 1 FROM positions p WHERE p.process = a.process AND p.topic = a.topic
                       AND p.part = a.part AND p.time_ns > a.given_ns AND p.time_ns <= a.to_ns)
@@ -146,6 +151,8 @@ WITH ready AS (
                           AND f.part = a.part AND f.time_ns < a.duty_ns)
           AND NOT EXISTS (SELECT 1 FROM positions p WHERE p.scope = a.scope
                           AND p.topic = a.topic AND p.part = a.part AND p.off IS NOT NULL)))
+      AND (a.process IN (SELECT process FROM unhindered)
+           OR NOT EXISTS (SELECT 1 FROM actions WHERE op = 'txn'))
 ), busy AS (
     SELECT DISTINCT r.process, r.topic, r.part, r.from_ns
     FROM ready r JOIN deliveries d ON d.process = r.process AND d.time_ns > r.from_ns
