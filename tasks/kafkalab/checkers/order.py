@@ -97,11 +97,11 @@ WITH uneven AS (
     FROM stretches SEMI JOIN uneven USING (process, topic, part) WHERE times = 1
     WINDOW log AS (PARTITION BY process, topic, part, stretch ORDER BY off)
 )
-SELECT n.*, r.place - l.place - 1 AS skipped, l.place AS place_below
+SELECT n.*, r.place - coalesce(l.place, 0) AS skipped, coalesce(l.place, 0) AS place_below
 FROM (SELECT * FROM neighbours WHERE off > below + 1) n
-JOIN readable r ON r.topic = n.topic AND r.part = n.part AND r.off = n.off
-JOIN readable l ON l.topic = n.topic AND l.part = n.part AND l.off = n.below
-WHERE r.place > l.place + 1
+ASOF JOIN readable r ON r.topic = n.topic AND r.part = n.part AND r.off < n.off
+ASOF LEFT JOIN readable l ON l.topic = n.topic AND l.part = n.part AND l.off <= n.below
+WHERE r.place > coalesce(l.place, 0)
 """
 
 _SENT = """
