@@ -98,14 +98,10 @@ def check_command(
         str, typer.Argument(help="A history.parquet, or a history.edn with --format jepsen.")
     ],
     claims: Annotated[
-        str,
-        typer.Option(
-            help="Comma-separated; default: those of the verdict.json beside it, else all."
-        ),
+        str, typer.Option(help="By comma; default: as the verdict.json beside it, else all.")
     ] = "",
     form: Annotated[
-        str,
-        typer.Option("--format", help="lab, or jepsen: of Jepsen's Kafka workload."),
+        str, typer.Option("--format", help="lab, or jepsen: of Jepsen's Kafka workload.")
     ] = "lab",
     memory: Annotated[
         str, typer.Option(metavar="SIZE", help="Such as 8GiB; what needs more spills to disk.")
