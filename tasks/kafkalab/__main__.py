@@ -94,9 +94,7 @@ def try_command(
 
 @app.command("check")
 def check_command(
-    history: Annotated[
-        str, typer.Argument(help="A history.parquet, or a history.edn with --format jepsen.")
-    ],
+    history: Annotated[str, typer.Argument(help="A history.parquet; --format jepsen: an .edn.")],
     claims: Annotated[
         str, typer.Option(help="By comma; default: as the verdict.json beside it, else all.")
     ] = "",

@@ -57,7 +57,7 @@ class HistoryView:
         claims: the claims judged together on this history.
         relations: the shared relations by name.
         worth_rows: histories with fewer rows are not screened: SQL looks at all of their records.
-        settled: counter → what rows that the live form has let go add to it (live.py).
+        settled: counter → what rows that the live form has let go add to it (live/judge.py).
         budget: memory, threads and disk; default: `Budget()`.
 
     Raises:

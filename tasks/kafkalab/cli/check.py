@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 from kafkalab.checkers.budget import Budget, size_bytes
 from kafkalab.checkers.compose import judge
 from kafkalab.checkers.registry import CHECKERS
-from kafkalab.checkers.timeline import explain
+from kafkalab.checkers.timeline.tell import explain
 from kafkalab.cli import output, shrunk
 from kafkalab.imports import jepsen
 from kafkalab.model.errors import ExitCode, UsageError

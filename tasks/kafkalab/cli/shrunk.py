@@ -18,9 +18,9 @@ import pyarrow.parquet as pq
 
 from kafkalab.checkers.history import validate
 from kafkalab.checkers.registry import CHECKERS
-from kafkalab.checkers.shrink import Case, NotRedError, Shrunk, shrink
+from kafkalab.checkers.shrinking.shrink import Case, NotRedError, Shrunk, shrink
 from kafkalab.checkers.text import to_text
-from kafkalab.checkers.timeline import timeline
+from kafkalab.checkers.timeline.tell import timeline
 from kafkalab.cli import output
 from kafkalab.model.errors import UsageError
 from kafkalab.model.history import CheckContext

@@ -11,7 +11,8 @@ from collections.abc import Iterable
 
 import pyarrow as pa
 
-from kafkalab.checkers import compose, history, timeline
+from kafkalab.checkers import compose, history
+from kafkalab.checkers.timeline.tell import explain
 from kafkalab.model.scenario import Scenario
 from kafkalab.model.verdict import ClaimVerdict
 from kafkalab.workloads.lab import Driven
@@ -37,7 +38,7 @@ def claims(
     """One verdict per claim of the scenario, in its order, then what nobody asked for (crashes)."""
     given = {claim.claim: claim for claim in (*driven.claims, *crashes)}
     rest = history_claims(scenario, driven, given.values())
-    judged = timeline.explain(table, compose.judge(table, rest, driven.context))
+    judged = explain(table, compose.judge(table, rest, driven.context))
     found = (*given.values(), *judged)
     place = {name: index for index, name in enumerate(scenario.claims)}
     return tuple(sorted(found, key=lambda claim: place.get(claim.claim, len(place))))

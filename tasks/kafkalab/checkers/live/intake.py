@@ -16,8 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from kafkalab.checkers import history
-from kafkalab.checkers.live_rows import COLUMNS, Names, actions, records
-from kafkalab.checkers.live_store import Store
+from kafkalab.checkers.live.rows import COLUMNS, Names, actions, records
+from kafkalab.checkers.live.store import Store
 
 REMEMBERED_ROWS = 200_000
 # What moves a client's position, and a little more: a stretch (order.py) may be cut, never joined.

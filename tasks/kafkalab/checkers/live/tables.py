@@ -1,6 +1,6 @@
-"""What may be settled, as SQL on the rows that the live form (live.py) holds.
+"""What may be settled, as SQL on the rows that the live form (judge.py) holds.
 
-recs, acts  the rows held: of sends and polls (live_rows.py, with `stretch`: the row of the client's
+recs, acts  the rows held: of sends and polls (rows.py, with `stretch`: the row of the client's
             last move, see order.py), and all others.
 readers     one row a client: `scope` as in tables.py, and `alive`: it, or
             another member of its group, may still read.
@@ -12,7 +12,7 @@ mixed       values that were seen at several places, or where others were.
 held        places that a stretch leapt over, and those on either side.
 floors      per partition: how far every reader that is alive has come.
 busy        per client: where its oldest send in flight was invoked.
-pinned      values that later questions may need: see live.py, *Witnesses*.
+pinned      values that later questions may need: see live/judge.py, *Witnesses*.
 settling    the values that nothing can be asked of any more, with their places.
 """
 

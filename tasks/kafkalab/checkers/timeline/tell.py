@@ -9,7 +9,7 @@ An operation is one line where nothing that is shown lies between its invocation
 two: whether a poll was in flight when a commit was made is often the whole point. Its rows are
 indexes of the history, so that the rest can be looked up.
 
-Which rows are fetched stands in timeline_rows.py, how an operation reads in timeline_words.py, how
+Which rows are fetched stands in rows.py, how an operation reads in words.py, how
 a finding is read in focus.py.
 
 Not shown: operations of other places and clients, even when they caused it (a slow broker, a
@@ -24,11 +24,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from kafkalab.checkers.focus import Focus, focus
-from kafkalab.checkers.timeline_entries import LINES_MAX, Entry, entries
-from kafkalab.checkers.timeline_lanes import commits, owners
-from kafkalab.checkers.timeline_rows import Fields, Operation, Rows
-from kafkalab.checkers.timeline_words import LEGEND
+from kafkalab.checkers.timeline.entries import LINES_MAX, Entry, entries
+from kafkalab.checkers.timeline.focus import Focus, focus
+from kafkalab.checkers.timeline.lanes import commits, owners
+from kafkalab.checkers.timeline.rows import Fields, Operation, Rows
+from kafkalab.checkers.timeline.words import LEGEND
 from kafkalab.model.verdict import ClaimVerdict, Outcome
 
 TIMELINES_MAX = 3  # of a claim, in a verdict: what else is red is seldom another story

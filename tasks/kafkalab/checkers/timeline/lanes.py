@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from kafkalab.checkers.focus import Focus, Place
-from kafkalab.checkers.timeline_rows import Fields
+from kafkalab.checkers.timeline.focus import Focus, Place
+from kafkalab.checkers.timeline.rows import Fields
 
 PLACES_MAX = 3
 STRETCHES_MAX = 6

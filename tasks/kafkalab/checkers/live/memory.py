@@ -1,4 +1,4 @@
-"""Rows that are settled, kept aside: what the live form (live.py) looks up when it must look back.
+"""Rows that are settled, kept aside: what the live form (judge.py) looks up when it must look back.
 
 settled_N  segments of settled rows, each with the place of the record that it belongs to
            (`place_part`, `place_off`; the topic is the row's own). The oldest segment is dropped
@@ -9,14 +9,14 @@ runs       which offsets of a partition are settled, and under topic −1 which 
 
 The caller fills `settling` (value, topic, part, off, and what it counts for) with what goes in.
 What is looked for stands in `wanted` (topic, part, off) and `wanted_values` (value): see
-live_watch.py.
+watch.py.
 """
 
 from __future__ import annotations
 
-from kafkalab.checkers.live_rows import COLUMNS
-from kafkalab.checkers.live_store import Store
-from kafkalab.checkers.live_watch import WANTED, WANTED_VALUES
+from kafkalab.checkers.live.rows import COLUMNS
+from kafkalab.checkers.live.store import Store
+from kafkalab.checkers.live.watch import WANTED, WANTED_VALUES
 
 SEGMENT_ROWS = 2_000_000
 ROW = (

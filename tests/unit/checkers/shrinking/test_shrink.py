@@ -7,10 +7,10 @@ import pytest
 
 from kafkalab.checkers import history
 from kafkalab.checkers.compose import judge
-from kafkalab.checkers.ddmin import ddmin
 from kafkalab.checkers.registry import CHECKERS
-from kafkalab.checkers.shrink import Case, NotRedError, shrink
-from kafkalab.checkers.shrink_parts import parts
+from kafkalab.checkers.shrinking.ddmin import ddmin
+from kafkalab.checkers.shrinking.parts import parts
+from kafkalab.checkers.shrinking.shrink import Case, NotRedError, shrink
 from kafkalab.model.history import CheckContext
 
 # judged together where all of them would take too long

@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from kafkalab.checkers.focus import Focus, Place
+from kafkalab.checkers.timeline.focus import Focus, Place
 
 Fields = Mapping[str, Any]  # one row of a history: column → value
 

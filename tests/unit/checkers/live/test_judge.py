@@ -7,7 +7,7 @@ import pytest
 
 from kafkalab.checkers import history
 from kafkalab.checkers.compose import judge
-from kafkalab.checkers.live import LIVE, Live
+from kafkalab.checkers.live.judge import LIVE, Live
 from kafkalab.model.history import CheckContext
 
 
@@ -242,7 +242,7 @@ def test_beyond_its_limit_it_is_unknown_but_what_failed_stays_failed(write):
 
 
 def test_what_it_can_no_longer_look_up_is_unknown(write, monkeypatch):
-    monkeypatch.setattr("kafkalab.checkers.live_memory.SEGMENT_ROWS", 1)
+    monkeypatch.setattr("kafkalab.checkers.live.memory.SEGMENT_ROWS", 1)
     log = Log()
     for _ in range(4):
         log.flow()

@@ -4,7 +4,7 @@ The judge takes a history in batches, in order, and holds some of its rows. Aske
 gives the rows that it holds to the checkers of the batch form (registry.py), as if they were the
 whole. So the claims are argued where they always were; what is argued here is why the rows that it
 does not hold would have changed nothing. Now and then (STEP_ROWS) it looks for records that are
-*settled*: their rows leave the held ones, are kept aside (live_memory.py), and come back if
+*settled*: their rows leave the held ones, are kept aside (memory.py), and come back if
 something later puts them in question. What they add to the numbers in summaries is counted.
 
 Settled is a record whose send ended as ok or info and that was delivered, so that
@@ -63,12 +63,12 @@ from types import TracebackType
 
 import pyarrow as pa
 
-from kafkalab.checkers import live_tables, live_watch
 from kafkalab.checkers.compose import judge_one
-from kafkalab.checkers.live_intake import Intake
-from kafkalab.checkers.live_memory import Memory
-from kafkalab.checkers.live_rows import whole
-from kafkalab.checkers.live_store import OutOfMemory, Store
+from kafkalab.checkers.live import tables, watch
+from kafkalab.checkers.live.intake import Intake
+from kafkalab.checkers.live.memory import Memory
+from kafkalab.checkers.live.rows import whole
+from kafkalab.checkers.live.store import OutOfMemory, Store
 from kafkalab.checkers.protocol import HistoryView, unknown
 from kafkalab.checkers.registry import RELATIONS
 from kafkalab.model.history import CheckContext
@@ -115,8 +115,8 @@ class Live:
         self._given_up: dict[str, ClaimVerdict] | None = None
         self._reason = ""
         self._store = Store()
-        self._store.run(live_tables.SETTINGS, [context.stall_ns, context.redelivery_allowed])
-        for statement in live_tables.STATE:
+        self._store.run(tables.SETTINGS, [context.stall_ns, context.redelivery_allowed])
+        for statement in tables.STATE:
             self._store.run(statement)
         skips = "int-send-skip" in self._judged
         self._intake = Intake(self._store, counts_commands=skips)
@@ -201,11 +201,11 @@ class Live:
         return f"out of budget: {self._reason}"
 
     def _judge(self, now_ns: int, *, ended: bool) -> dict[str, ClaimVerdict]:
-        self._sent_again(self._store.number(live_watch.SENT_TWICE))
+        self._sent_again(self._store.number(watch.SENT_TWICE))
         if self._problems or not self._intake.rows:
             return {}
         context = replace(self._context, finished_ns=now_ns)
-        table = self._table(live_watch.HELD if ended else live_watch.HELD_NOW)
+        table = self._table(watch.HELD if ended else watch.HELD_NOW)
         with self._view(table, context) as view:
             return {claim: judge_one(view, claim, context) for claim in self._judged}
 
@@ -222,7 +222,7 @@ class Live:
     def _settled(self) -> dict[str, int]:
         if "int-send-skip" not in self._judged:
             return self._memory.counts
-        ((pairs, apart),) = self._store.rows(live_watch.PAIRS)
+        ((pairs, apart),) = self._store.rows(watch.PAIRS)
         counted = {"pairs": self._intake.pairs - pairs, "pairs_apart": self._intake.apart - apart}
         return {**self._memory.counts, **counted}
 
@@ -232,9 +232,9 @@ class Live:
             return
         self._intake.place()
         if self._intake.acted:
-            self._store.run(live_tables.READERS)
+            self._store.run(tables.READERS)
             self._intake.acted = False
-        if self._sent_again(self._store.number(live_watch.SENT_AGAIN, {"since": self._since})):
+        if self._sent_again(self._store.number(watch.SENT_AGAIN, {"since": self._since})):
             return
         self._memory.look_back(self._since)
         if self._memory.beyond:
@@ -249,18 +249,18 @@ class Live:
         self._look()
         if self._problems or self._given_up is not None:
             return
-        for statement in live_tables.FIRST_LOOK:
+        for statement in tables.FIRST_LOOK:
             self._store.run(statement)
-        if self._sent_again(self._store.number(live_watch.TWICE)):
+        if self._sent_again(self._store.number(watch.TWICE)):
             return
-        if self._store.number(live_watch.PAUSES, {"since": self._since}):
+        if self._store.number(watch.PAUSES, {"since": self._since}):
             self._mark_stalls()
         self._since = self._intake.rows
-        for statement in live_tables.SETTLE:
+        for statement in tables.SETTLE:
             self._store.run(statement)
-        self._store.run(live_watch.POLLS)
+        self._store.run(watch.POLLS)
         self._memory.add()
-        self._store.run(live_watch.REST)
+        self._store.run(watch.REST)
         held = self.held_rows
         if held > self._held_rows_max:
             self._give_up(f"{held:,} rows cannot be settled, more than {self._held_rows_max:,}")
@@ -270,7 +270,7 @@ class Live:
         if not {"stall", "unseen", "lost-write"} & set(self._judged):
             return
         context = replace(self._context, finished_ns=self._intake.newest_ns)
-        with self._view(self._table(live_watch.HELD), context) as view:
+        with self._view(self._table(watch.HELD), context) as view:
             view.use("stalls")
             found = view.rows("SELECT reader, scope, from_ns, to_ns, first_value FROM stalls")
         names = self._intake.names
@@ -284,7 +284,7 @@ class Live:
                 "INSERT INTO stalls_found VALUES (?, ?, ?, ?, ?)",
                 [reader, scope, one["from_ns"], one["to_ns"], one["first_value"]],
             )
-        for statement in live_watch.STALLED:
+        for statement in watch.STALLED:
             self._store.run(statement)
 
     def _give_up(self, reason: str) -> None:

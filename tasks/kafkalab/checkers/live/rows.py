@@ -1,4 +1,4 @@
-"""Rows of a history in few bytes, and back: what the live form (live.py) holds in memory.
+"""Rows of a history in few bytes, and back: what the live form (judge.py) holds in memory.
 
 A row of a `send` or a `poll` is twelve numbers, a third of its size as text: names (of clients,
 topics, problems) are numbered as they come, and `intended` is kept only where it is not the place

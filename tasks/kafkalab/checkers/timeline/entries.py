@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kafkalab.checkers.focus import Focus
-from kafkalab.checkers.timeline_rows import Fields
-from kafkalab.checkers.timeline_words import ended, operation
+from kafkalab.checkers.timeline.focus import Focus
+from kafkalab.checkers.timeline.rows import Fields
+from kafkalab.checkers.timeline.words import ended, operation
 
 LINES_MAX = 32
 

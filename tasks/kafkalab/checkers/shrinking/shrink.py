@@ -2,7 +2,7 @@
 
 A red history of a night has millions of rows; the few that matter can be read, kept beside the
 golden histories and judged again for ever. `shrink` leaves parts of it out as long as the finding
-stays: places, clients, records, operations, then what is within operations (shrink_parts.py), each
+stays: places, clients, records, operations, then what is within operations (parts.py), each
 by delta debugging (ddmin.py), again and again until nothing more can go.
 
 *The same reason* is strict, because leaving out an observation can break a promise by itself (a
@@ -34,11 +34,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from kafkalab.checkers.ddmin import ddmin
-from kafkalab.checkers.focus import focus, leaves
 from kafkalab.checkers.protocol import HistoryView, unknown
 from kafkalab.checkers.registry import CHECKERS, RELATIONS
-from kafkalab.checkers.shrink_parts import Labels, Mask, Parts, parts
+from kafkalab.checkers.shrinking.ddmin import ddmin
+from kafkalab.checkers.shrinking.parts import Labels, Mask, Parts, parts
+from kafkalab.checkers.timeline.focus import focus, leaves
 from kafkalab.model.history import CheckContext
 from kafkalab.model.verdict import ClaimVerdict, Outcome
 

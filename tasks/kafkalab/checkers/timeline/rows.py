@@ -24,7 +24,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from kafkalab.checkers.focus import Focus
+from kafkalab.checkers.timeline.focus import Focus
 
 WINDOW = 3_000
 ANCHORS_MAX = 12

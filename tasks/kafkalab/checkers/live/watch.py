@@ -1,17 +1,17 @@
-"""What the live form (live.py) must look at again, and what it lets go, as SQL on its rows.
+"""What the live form (judge.py) must look at again, and what it lets go, as SQL on its rows.
 
-WANTED, WANTED_VALUES   where what came puts settled rows in question (live.py, *Looking back*)
+WANTED, WANTED_VALUES   where what came puts settled rows in question (judge.py, *Looking back*)
 PAUSES, STALLED         a first look for stalls, and what proves those that were found
 POLLS, REST             polls that no stall can need; what is held without them and what is settled
 SENT_TWICE, SENT_AGAIN  values that are not unique
 HELD, HELD_NOW          the rows that are judged
 
-The tables that these read are those of live_tables.py.
+The tables that these read are those of tables.py.
 """
 
 from __future__ import annotations
 
-# Polls that no stall can need: see live.py.
+# Polls that no stall can need: see live/judge.py.
 POLLS = """
 CREATE OR REPLACE TEMP TABLE polls AS
 WITH got AS (

@@ -8,14 +8,14 @@ import pytest
 
 from kafkalab.checkers import history
 from kafkalab.checkers.compose import judge
-from kafkalab.checkers.focus import focus
-from kafkalab.checkers.timeline import (
+from kafkalab.checkers.timeline.entries import LINES_MAX
+from kafkalab.checkers.timeline.focus import focus
+from kafkalab.checkers.timeline.tell import (
     LINE_CHARS_MAX,
     TIMELINES_MAX,
     explain,
     timeline,
 )
-from kafkalab.checkers.timeline_entries import LINES_MAX
 from kafkalab.model.history import CheckContext
 from kafkalab.model.verdict import ClaimVerdict, Outcome
 

@@ -1,0 +1,1 @@
+"""From a red history the smallest part that is still red: shrink.py."""

@@ -1,0 +1,1 @@
+"""What happened around a finding, told line by line: tell.py."""
