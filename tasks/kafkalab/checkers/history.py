@@ -20,7 +20,7 @@ may hide an anomaly or invent one. What is checked, and why:
   What the lab itself notes (`kill`, ...) is stamped elsewhere and left out of this.
 
 One pass with cheap questions (wellformed.py) finds what is suspect, and only that is asked the dear
-ones (proofs.py): 10^8 rows are looked at in about a minute.
+ones (proofs.py).
 
 Not checked here: whether there was enough to judge a claim. Each checker says that for itself.
 """
@@ -143,10 +143,8 @@ def _odd_rows(screen: Screen) -> Iterator[str]:
 
 def _suspects(connection: duckdb.DuckDBPyConnection, screen: Screen) -> tuple[str, ...]:
     """What only the rows themselves can answer."""
-    clients, ends = screen.suspects()
-    found: tuple[str, ...] = ()
-    if clients or ends:
-        found = proofs.commands(connection, clients, ends)
+    suspects = screen.suspects()
+    found = proofs.commands(connection, suspects) if suspects else ()
     return found if screen.values.clean() else (*found, *proofs.values(connection))
 
 

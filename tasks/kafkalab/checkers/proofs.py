@@ -17,8 +17,7 @@ SELECT count(*) FROM (SELECT "index" - row_number() OVER (ORDER BY "index") + 1 
 WHERE d <> 0
 """
 
-_CLIENTS = "CREATE TEMP TABLE clients AS SELECT unnest(CAST(? AS VARCHAR[])) AS process"
-_ENDS = """
+_NAMED = """
 CREATE TEMP TABLE commands AS
 SELECT unnest(CAST(? AS VARCHAR[])) AS process, unnest(CAST(? AS BIGINT[])) AS op_id
 """
@@ -27,11 +26,7 @@ SELECT unnest(CAST(? AS VARCHAR[])) AS process, unnest(CAST(? AS BIGINT[])) AS o
 _RUNS = """
 CREATE TEMP TABLE suspects AS
 WITH looked_at AS (
-    SELECT process, type, op, op_id, "index" AS idx FROM history
-    WHERE op_id >= 0 AND type IN ('invoke', 'ok', 'fail', 'info')
-      AND process IN (SELECT process FROM clients)
-    UNION
-    SELECT h.process, h.type, h.op, h.op_id, h."index" FROM history h
+    SELECT h.process, h.type, h.op, h.op_id, h."index" AS idx FROM history h
     SEMI JOIN commands c ON c.process = h.process AND c.op_id = h.op_id
     WHERE h.type IN ('invoke', 'ok', 'fail', 'info')
 ), opens AS (
@@ -110,20 +105,16 @@ def sequence(connection: duckdb.DuckDBPyConnection) -> tuple[str, ...]:
 
 
 def commands(
-    connection: duckdb.DuckDBPyConnection,
-    clients: Sequence[str],
-    ends: Sequence[tuple[str, int]],
+    connection: duckdb.DuckDBPyConnection, suspects: Sequence[tuple[str, int]]
 ) -> tuple[str, ...]:
     """Whether commands were invoked once and ended as they may.
 
     Args:
         connection: has the relation `history`.
-        clients: those of which every command is looked at.
-        ends: (client, id) of other commands to look at.
+        suspects: client and id of those to look at.
     """
-    columns = ([client for client, _ in ends], [op_id for _, op_id in ends])
-    connection.execute(_CLIENTS, [list(clients)])
-    connection.execute(_ENDS, columns)
+    columns = ([client for client, _ in suspects], [op_id for _, op_id in suspects])
+    connection.execute(_NAMED, columns)
     connection.execute(_RUNS)
     apart = ", ".join(f"'{name}'" for name in WITHOUT_CLIENT)
     return _asked(connection, [(sql.format(apart=apart), text) for sql, text in _COMMANDS])

@@ -2,15 +2,15 @@
 
 What is asked of every row must be cheap, so this keeps a few numbers a client and one byte a value,
 and works on whole batches of columns. It answers some questions for good and for the others names
-the *suspects*: the few clients and commands for which `history.py` then asks the dear question of
-the rows themselves. Whoever is no suspect is in order, for certain:
+the *suspects*: the few commands for which `history.py` then asks the dear question of the rows
+themselves. Whoever is no suspect is in order, for certain:
 
 order      rows lie in the file as `index` counts: 0, 1, 2, ...
 clocks     the times of one client, row after row, with what the lab stamps left out.
 commands   within a life (`open` begins one) the ids of a client's invocations rise, and a
-           completion belongs to the invocation before it, is of the same op, and comes once. A
-           client whose ids do not rise, and a command that ended after another had been invoked
-           (an asynchronous commit, a close while a poll runs) are suspects, most of them innocent.
+           completion belongs to the invocation before it, is of the same op, and comes once.
+           Whose id is not above all before it, and who ended after another had been invoked (an
+           asynchronous commit, a close while a poll runs), is a suspect, mostly an innocent one.
 values     one byte a value says whether it was sent, and ended. That needs values to be small
            numbers; where they are not, `dense` says so and nothing else about them.
 """
@@ -26,6 +26,7 @@ import pyarrow as pa
 
 from kafkalab.checkers.screen.arrays import numbers, valid
 from kafkalab.checkers.screen.coded import Names
+from kafkalab.checkers.values import ENDED, SENT, Values
 
 Ints = npt.NDArray[np.integer[Any]]
 Bools = npt.NDArray[np.bool_]
@@ -44,7 +45,6 @@ _EVENT, _INVOKE, _DONE, _APART = 0, 1, 2, 3
 _KINDS = {"invoke": _INVOKE, "ok": _DONE, "fail": _DONE, "info": _DONE}
 _NONE = -1
 _LONG_AGO = -(2**62)
-_SENT, _ENDED = 1, 2
 
 
 class Screen:
@@ -59,11 +59,11 @@ class Screen:
         self.without_place = 0
         self.kinds: dict[tuple[str, str], int] = {}  # (type, op) → rows
         self.processes, self._types, self._ops = Names(), Names(), Names()
-        self._suspects: set[int] = set()
-        self._late: list[Ints] = []  # (process, op_id) of completions to look at
+        self._suspects: list[Ints] = []  # (process, op_id)
         self.values = Values(min(most_bytes, 8 * rows + 2**20))
-        # per process: last invocation and its op, last completion since and its type, last time
-        names = ("id", "op", "done", "kind", "time")
+        # per process: last invocation and its op, last completion since and its type, highest id
+        # of its life, last time
+        names = ("id", "op", "done", "kind", "top", "time")
         self._last = {name: np.empty(0, np.int64) for name in names}
 
     def feed(self, batch: pa.RecordBatch) -> None:
@@ -96,15 +96,14 @@ class Screen:
 
     def suspicious(self) -> bool:
         """Whether anything is left to ask of the rows themselves."""
-        return bool(self._suspects or self._late) or not self.values.clean()
+        return bool(self._suspects) or not self.values.clean()
 
-    def suspects(self) -> tuple[list[str], list[tuple[str, int]]]:
-        """Clients of which everything, and commands of which the end must be looked at."""
-        clients = [self.processes.names[code] for code in sorted(self._suspects)]
-        if not self._late:
-            return clients, []
-        late = np.unique(np.concatenate(self._late, axis=1), axis=1)
-        return clients, [(self.processes.names[code], int(op_id)) for code, op_id in late.T]
+    def suspects(self) -> list[tuple[str, int]]:
+        """Commands, as client and id, all of whose rows must be looked at."""
+        if not self._suspects:
+            return []
+        found = np.unique(np.concatenate(self._suspects, axis=1), axis=1)
+        return [(self.processes.names[code], int(op_id)) for code, op_id in found.T]
 
     @staticmethod
     def _table(names: list[str], meanings: dict[str, int]) -> Ints:
@@ -119,7 +118,7 @@ class Screen:
 
     def _records(self, columns: dict[str, pa.Array], phase: Ints, op: Ints) -> None:
         sends = op == self._ops.code("send")
-        for mark, wanted in ((_SENT, _INVOKE), (_ENDED, _DONE)):
+        for mark, wanted in ((SENT, _INVOKE), (ENDED, _DONE)):
             mask = sends & (phase == wanted)
             if mask.any():
                 self.values.mark(columns["value"], mask, mark)
@@ -174,22 +173,42 @@ class Screen:
         self.steps_back += int(back.sum())
         asked = np.maximum.accumulate(np.where(at["phase"] == _INVOKE, place, np.int32(_NONE)))
         ended = np.maximum.accumulate(np.where(at["phase"] == _DONE, place, np.int32(_NONE)))
-        self._judge(at, fresh, start, _shifted(asked), _shifted(ended))
+        tops = self._tops(at, begins)
+        self._judge(at, fresh, start, _shifted(asked), _shifted(ended), tops[0])
         final = np.append(np.flatnonzero(begins[1:]), len(order) - 1)
         self._remember(at, final, start[final], asked[final], ended[final])
+        self._last["top"][at["process"][final]] = tops[1][final]
+
+    def _tops(self, at: dict[str, Any], begins: Bools) -> tuple[Ints, Ints]:
+        """The highest id that a client has invoked in its life: before each run, and with it."""
+        opens = (at["op"] == self._ops.code("open")) & (at["phase"] == _INVOKE) & ~at["old"]
+        counts = (at["phase"] == _INVOKE) | (at["old"] & (at["phase"] == _EVENT))
+        ids = np.where(counts, at["id"], _NONE)
+        life = np.cumsum(begins | opens)
+        wide = int(ids.max()) + 2
+        if wide * int(life[-1]) > 2**62:  # ids that are no counters: look at all of them
+            return np.full(len(ids), 2**62), np.maximum(ids, 0)
+        tops = np.maximum.accumulate(life * wide + ids + 1) - life * wide - 1
+        before = _shifted(tops)
+        return np.where(begins | opens, _NONE, before), tops
 
     def _judge(
-        self, at: dict[str, Any], fresh: Bools, start: Ints, asked: Ints, ended: Ints
+        self,
+        at: dict[str, Any],
+        fresh: Bools,
+        start: Ints,
+        asked: Ints,
+        ended: Ints,
+        top: Ints,
     ) -> None:
         """`asked`, `ended`: where the last invocation and completion before each run stand."""
         known = asked >= start
         op_id, op = at["id"], at["op"]
         same = known & (op_id == op_id[asked]) & (op == op[asked])
         over = ended > asked
-        opens = op == self._ops.code("open")
-        rises = ~known | (op_id > op_id[asked]) | (same & ~over)
-        wrong = fresh & (at["phase"] == _INVOKE) & ~opens & ~rises
-        self._suspects |= set(np.unique(at["process"][wrong]).tolist())
+        rises = (op_id > top) | (same & ~over)
+        wrong = fresh & (at["phase"] == _INVOKE) & ~rises
+        self._look_at(at["process"][wrong], op_id[wrong])
         other = (op_id[ended] == op_id) & (at["kind"][ended] != at["kind"])
         again = over & other & (op != self._ops.code("send"))
         late = fresh & (at["phase"] == _DONE) & (~same | again)
@@ -197,7 +216,7 @@ class Screen:
 
     def _look_at(self, process: Ints, op_id: Ints) -> None:
         if len(process):
-            self._late.append(np.unique(np.stack([process, op_id]), axis=1))
+            self._suspects.append(np.unique(np.stack([process, op_id]), axis=1))
 
     def _remembered(self, present: Ints) -> dict[str, Any]:
         """Three runs a client that stand for all before: invocation, completion, time."""
@@ -216,7 +235,7 @@ class Screen:
             "phase": phase.astype(np.int8),
             "op": np.concatenate([last["op"], none, none]).astype(np.int16),
             "kind": np.concatenate([none, last["kind"], none]).astype(np.int16),
-            "id": np.concatenate([last["id"], last["done"], none]),
+            "id": np.concatenate([last["id"], last["done"], last["top"]]),
             "first": time,
             "last": time,
             "old": np.ones(len(time), np.bool_),
@@ -232,48 +251,6 @@ class Screen:
         self._last["done"][process] = np.where(since, at["id"][ended], _NONE)
         self._last["kind"][process] = np.where(since, at["kind"][ended], _NONE)
         self._last["time"][process] = at["last"][final]
-
-
-class Values:
-    """Which values were sent, and ended: one byte a value, for values below `limit`."""
-
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self.dense = True
-        self.without = 0  # sends without a value
-        self._seen = np.zeros(min(limit, 2**20), np.uint8)
-        self._marked = {_SENT: 0, _ENDED: 0}
-
-    def mark(self, column: pa.Array, mask: Bools, mark: int) -> None:
-        """Note the values of some rows as sent or ended."""
-        if column.null_count:
-            known = valid(column)
-            self.without += int((mask & ~known).sum())
-            mask = mask & known
-        values = numbers(column, 0)[mask]
-        if not self.dense or not len(values):
-            return
-        top = int(values.max())
-        if top >= self.limit:
-            self.dense = False
-            return
-        if top >= len(self._seen):
-            grown = np.zeros(min(self.limit, max(2 * len(self._seen), top + 1)), np.uint8)
-            grown[: len(self._seen)] = self._seen
-            self._seen = grown
-        self._marked[mark] += len(values)
-        self._seen[values] |= mark
-
-    def clean(self) -> bool:
-        """Each value was sent once, ended at most once, and only if it was sent."""
-        if not self.dense or self.without:
-            return False
-        sent, ended = (self._seen & _SENT) != 0, (self._seen & _ENDED) != 0
-        return (
-            int(sent.sum()) == self._marked[_SENT]
-            and int(ended.sum()) == self._marked[_ENDED]
-            and not bool((ended & ~sent).any())
-        )
 
 
 def screened(batches: Iterable[pa.RecordBatch], rows: int, most_bytes: int) -> Screen:
