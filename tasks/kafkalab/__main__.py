@@ -108,11 +108,7 @@ def check_command(
         str, typer.Option(metavar="DIR", help="Where to; default: the temporary folder.")
     ] = "",
     shrink: Annotated[
-        str,
-        typer.Option(
-            metavar="OUT.parquet",
-            help="Write the smallest part that keeps the claim of --claims red, and its text.",
-        ),
+        str, typer.Option(metavar="OUT.parquet", help="Write the smallest part that is as red.")
     ] = "",
     json_output: Json = False,
 ) -> None:
