@@ -51,7 +51,11 @@ class _Offsets:
         mine[:] = self.facts.groups[frame.process] == group
         here = place(frame, np.arange(len(frame))) == where
         asked = frame.where("commit", INVOKE) & (here | False)
-        unknown = frame.where("commit", INFO)
+        ended = frame.where("commit") & (frame.type != INVOKE)
+        ids = frame.process * np.int64(1 << 40) + frame.op_id
+        unknown = frame.where("commit", INFO) | (
+            frame.where("commit", INVOKE) & ~np.isin(ids, ids[ended])
+        )
         moves = (frame.where("seek") | frame.where("assign")) & here
         return bool(np.any(mine & (asked | unknown | moves)))
 
