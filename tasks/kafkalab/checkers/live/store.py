@@ -1,4 +1,4 @@
-"""The tables of one live judge (judge.py): a DuckDB connection of its own, used by all its parts."""
+"""The tables of one live judge (judge.py): a DuckDB connection of its own, for all of its parts."""
 
 from __future__ import annotations
 
