@@ -42,7 +42,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from kafkalab.checkers.protocol import HistoryView, Relation, decided, unknown
+from kafkalab.checkers.protocol import NOTHING, HistoryView, Relation, decided, unknown
 from kafkalab.model.history import CheckContext
 from kafkalab.model.verdict import ClaimVerdict, Outcome
 
@@ -161,8 +161,8 @@ RELATIONS: dict[str, Relation] = {
 def corrupt_value(view: HistoryView, context: CheckContext) -> ClaimVerdict:
     """A delivered payload is damaged, or is one that nobody sent."""
     del context
-    view.use("markers")
-    return _judge(view, "corrupt-value", _CORRUPT, "{count} deliveries hold what nobody sent")
+    broken = "{count} deliveries hold what nobody sent"
+    return _judge(view, "corrupt-value", _CORRUPT, broken, "markers")
 
 
 def wrong_topic(view: HistoryView, context: CheckContext) -> ClaimVerdict:
@@ -194,39 +194,41 @@ def duplicate(view: HistoryView, context: CheckContext) -> ClaimVerdict:
 def delivered_twice(view: HistoryView, context: CheckContext) -> ClaimVerdict:
     """A reader was given an offset again without an allowed reason."""
     del context
-    view.use("improper")
-    return _judge(
-        view, "delivered-twice", _TWICE, "{count} offsets were delivered again without a reason"
-    )
+    broken = "{count} offsets were delivered again without a reason"
+    return _judge(view, "delivered-twice", _TWICE, broken, "improper")
 
 
 def null_becomes_empty(view: HistoryView, context: CheckContext) -> ClaimVerdict:
     """Null and empty bytes were exchanged."""
     del context
-    view.use("contents")
     return _judge(
         view,
         "null-becomes-empty",
         _CHANGED.format(only_null="true"),
         "{count} deliveries have empty bytes where null was sent, or null where empty bytes were",
+        "contents",
     )
 
 
 def changed_content(view: HistoryView, context: CheckContext) -> ClaimVerdict:
     """Key, value or headers are not those that were sent."""
     del context
-    view.use("contents")
     return _judge(
         view,
         "changed-content",
         _CHANGED.format(only_null="false"),
         "{count} deliveries have another key, value or header than was sent",
+        "contents",
     )
 
 
-def _judge(view: HistoryView, claim: str, sql: str, broken: str) -> ClaimVerdict:
-    view.use("actions", "sends", "deliveries", "conflicts", "positions")
-    given = view.number("SELECT count(*) FROM deliveries") + view.quiet("delivered")
+def _judge(view: HistoryView, claim: str, sql: str, broken: str, *needs: str) -> ClaimVerdict:
+    given = view.quiet("delivered")
+    calm = view.calm()
+    if not calm:
+        view.use("actions", "sends", "deliveries", "conflicts", "positions", *needs)
+        given += view.number("SELECT count(*) FROM deliveries")
     if not given:
         return unknown(claim, "nothing was delivered: there is nothing to judge")
-    return decided(claim, view.find(sql), broken, f"none in {given:,} deliveries")
+    found = NOTHING if calm else view.find(sql)
+    return decided(claim, found, broken, f"none in {given:,} deliveries")

@@ -36,7 +36,14 @@ Source: Jepsen's Kafka workload, https://github.com/jepsen-io/redpanda (lost-wri
 
 from __future__ import annotations
 
-from kafkalab.checkers.protocol import HistoryView, Relation, decided, unknown
+from kafkalab.checkers.protocol import (
+    NOTHING,
+    Findings,
+    HistoryView,
+    Relation,
+    decided,
+    unknown,
+)
 from kafkalab.model.history import CheckContext
 from kafkalab.model.verdict import ClaimVerdict
 
@@ -124,10 +131,12 @@ def lost_write(view: HistoryView, context: CheckContext) -> ClaimVerdict:
     lacking = _too_little(view)
     if lacking:
         return unknown(claim, lacking)
-    view.use("loss")
+    calm = view.calm()
+    if not calm:
+        view.use("loss")
     return decided(
         claim,
-        view.find(_LOST),
+        NOTHING if calm else view.find(_LOST),
         "{count} acknowledged records were never read though later ones were",
         f"none of {_acknowledged(view):,} acknowledged records was passed over",
     )
@@ -140,17 +149,7 @@ def unseen(view: HistoryView, context: CheckContext) -> ClaimVerdict:
     lacking = _too_little(view)
     if lacking:
         return unknown(claim, lacking)
-    view.use("loss")
-    found = view.find(_UNSEEN)
-    stalled = 0
-    if view.judges("stall"):
-        stalled = view.number("SELECT count(*) FROM loss WHERE state = 'stalled'")
-    else:
-        found = view.find(_UNSEEN.replace("= 'unseen'", "IN ('unseen', 'stalled')"))
-    note = f"; {stalled:,} more are unread because of the stall, see there" if stalled else ""
-    held = view.number("SELECT count(*) FROM loss WHERE state = 'held'")
-    if held:
-        note += f"; {held:,} more lie above a transaction that may not have ended"
+    found, note = (NOTHING, "") if view.calm() else _missing(view)
     return decided(
         claim,
         found,
@@ -163,30 +162,53 @@ def aborted_read(view: HistoryView, context: CheckContext) -> ClaimVerdict:
     """A record was read whose send had failed for certain."""
     del context
     claim = "G1a"
-    view.use("sends", "deliveries", "txn_reads")
-    given = view.number("SELECT count(*) FROM deliveries") + view.quiet("delivered")
+    given, failed, calm = view.quiet("delivered"), view.quiet("failed"), view.calm()
+    if not calm:
+        view.use("sends", "deliveries", "txn_reads")
+        given += view.number("SELECT count(*) FROM deliveries")
+        failed += view.number("SELECT count(*) FROM sends WHERE outcome = 'fail'")
     if not given:
         return unknown(claim, "nothing was delivered: there is nothing to judge")
-    failed = view.number("SELECT count(*) FROM sends WHERE outcome = 'fail'")
-    failed += view.quiet("failed")
     return decided(
         claim,
-        view.find(_ABORTED),
+        NOTHING if calm else view.find(_ABORTED),
         "{count} deliveries are of records whose send or transaction had failed for certain",
         f"none of {failed:,} failed sends was among {given:,} deliveries",
     )
 
 
+def _missing(view: HistoryView) -> tuple[Findings, str]:
+    """What is unseen, and a note on what is unread for another reason."""
+    view.use("loss")
+    found = view.find(_UNSEEN)
+    stalled = 0
+    if view.judges("stall"):
+        stalled = view.number("SELECT count(*) FROM loss WHERE state = 'stalled'")
+    else:
+        found = view.find(_UNSEEN.replace("= 'unseen'", "IN ('unseen', 'stalled')"))
+    note = f"; {stalled:,} more are unread because of the stall, see there" if stalled else ""
+    held = view.number("SELECT count(*) FROM loss WHERE state = 'held'")
+    if held:
+        note += f"; {held:,} more lie above a transaction that may not have ended"
+    return found, note
+
+
 def _acknowledged(view: HistoryView) -> int:
-    loud = view.number("SELECT count(*) FROM sends WHERE acknowledged")
-    return loud + view.quiet("acknowledged")
+    acknowledged = view.quiet("acknowledged")
+    if not view.calm():
+        view.use("sends")
+        acknowledged += view.number("SELECT count(*) FROM sends WHERE acknowledged")
+    return acknowledged
 
 
 def _too_little(view: HistoryView) -> str:
     """Why nothing can be said about loss, or the empty string."""
-    view.use("sends", "deliveries")
     if not _acknowledged(view):
         return "no send was acknowledged: there is nothing that must not be lost"
-    if not view.number("SELECT count(*) FROM deliveries") + view.quiet("delivered"):
+    given = view.quiet("delivered")
+    if not view.calm():
+        view.use("deliveries")
+        given += view.number("SELECT count(*) FROM deliveries")
+    if not given:
         return "nothing was delivered: what is there cannot be told from what was lost"
     return ""

@@ -48,6 +48,9 @@ class Findings:
     evidence: tuple[Mapping[str, Any], ...]
 
 
+NOTHING = Findings(0, ())
+
+
 class HistoryView:
     """One history on a DuckDB connection of its own; use it as a context manager.
 
@@ -161,6 +164,11 @@ class HistoryView:
         rows = self._connection.execute(sql).fetchall()
         return int(rows[0][0] or 0) if rows else 0
 
+    def calm(self) -> bool:
+        """Whether no partition is suspect: then no claim about records alone can be broken."""
+        self.use("suspects")
+        return not self.number("SELECT count(*) FROM suspects")
+
     def quiet(self, counter: str) -> int:
         """How much the screen counted in partitions that are in order (screen/marks.py)."""
         self.use("quiet")
@@ -209,6 +217,7 @@ def decided_where(
     find: str,
     broken: str,
     quiet: str | None = None,
+    needs: tuple[str, ...] = (),
 ) -> ClaimVerdict:
     """`decided`, or `unknown` where nothing could be judged.
 
@@ -219,12 +228,19 @@ def decided_where(
         lacking: what the history lacks where that is 0.
         find: query whose rows are anomalies.
         broken: summary of a fail; `{count}` is replaced.
-        quiet: the counter of what `count` leaves out, in partitions that are in order.
+        quiet: the counter of what `count` leaves out, in partitions that are in order. Only for
+            claims about records alone: their queries are not run where all partitions are.
+        needs: relations to be made before the queries are run.
     """
-    judged = view.number(count) + (view.quiet(quiet) if quiet else 0)
+    judged = view.quiet(quiet) if quiet else 0
+    calm = quiet is not None and view.calm()
+    if not calm:
+        view.use(*needs)
+        judged += view.number(count)
     if not judged:
         return unknown(claim, f"{lacking}: there is nothing to judge")
-    return decided(claim, view.find(find), broken, f"none in {judged:,} that could be judged")
+    found = NOTHING if calm else view.find(find)
+    return decided(claim, found, broken, f"none in {judged:,} that could be judged")
 
 
 def unknown(claim: str, why: str, evidence: tuple[Mapping[str, Any], ...] = ()) -> ClaimVerdict:
