@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -41,11 +42,17 @@ _ALONE = CellVerdict(
 class Given:
     """A history, and where it is from."""
 
-    table: pa.Table
+    source: pa.Table | Path  # a file is read where it lies: it may be larger than the memory
+    rows: int
+    finished_ns: int  # the last time in it stands for the end of reading
     beside: CellVerdict | None = None  # the verdict of the cell whose folder it lies in
     claims: tuple[str, ...] = tuple(CHECKERS)  # those that it can show, where nothing else says
     why: str = "all, since no verdict.json stands beside the history"
     annotated: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict  # a finding, explained
+
+    def table(self) -> pa.Table:
+        """All of it, in memory."""
+        return _read(self.source) if isinstance(self.source, Path) else self.source
 
 
 @dataclass(frozen=True)
@@ -85,14 +92,15 @@ def run(
     given = _given(Path(path), options.format)
     wanted, why = _chosen(() if options.shrink else claims, given)
     wanted = tuple(dict.fromkeys((*claims, *wanted)))  # what a claim is shrunk with is judged too
-    context, bounds = _context(given.beside, given.table)
+    context, bounds = _context(given)
     output.say(f"claims: {', '.join(wanted) or 'none'}: {why}")
     output.say(f"context: {bounds}")
     try:
-        verdicts = judge(given.table, wanted, context, budget=budget)
+        verdicts = judge(given.source, wanted, context, budget=budget)
     except (OSError, pa.ArrowException, duckdb.Error) as error:
         raise _unreadable(Path(path), error) from error
-    verdicts = explain(given.table, verdicts)
+    if any(verdict.outcome is Outcome.FAIL for verdict in verdicts):
+        verdicts = explain(given.table(), verdicts)
     verdicts = tuple(
         replace(verdict, evidence=tuple(map(given.annotated, verdict.evidence)))
         for verdict in verdicts
@@ -104,18 +112,18 @@ def run(
         seconds=round(time.monotonic() - started, 3),
         claims=verdicts,
         metrics={},
-        samples={"rows": given.table.num_rows},
+        samples={"rows": given.rows},
     )
     replay = _replay(path, claims, options)
     document = output.document(None, outcome, [cell], "", replay)
     if options.shrink:
         target = shrunk.Target(claims[0], wanted, context, Path(options.shrink))
-        document["shrunk"] = shrunk.write(given.table, Path(path), target)
+        document["shrunk"] = shrunk.write(given.table(), Path(path), target)
     if json_output:
         output.print_json(document)
     else:
         _tell(verdicts if not options.shrink else ())
-        output.say(f"{outcome}: {given.table.num_rows:,} rows")
+        output.say(f"{outcome}: {given.rows:,} rows")
     return outcome.exit_code
 
 
@@ -132,14 +140,21 @@ def _given(path: Path, form: str) -> Given:
         raise UsageError(f"--format {form}: expected {' or '.join(FORMATS)}.")
     if form == "lab":
         path = path / "history.parquet" if path.is_dir() else path
-        table = _read(path)
-        return Given(table, shrunk.recorded(table) or _beside(path))
+        with _refusing(path), pq.ParquetFile(path) as file:
+            head, rows = file.schema_arrow.empty_table(), file.metadata.num_rows
+            times = "time_ns" in head.column_names
+            parts = file.iter_batches(columns=["time_ns"]) if times else ()
+            finished_ns = max((_last(pa.table(part)) for part in parts), default=0)
+        return Given(path, rows, finished_ns, shrunk.recorded(head) or _beside(path))
     path = path / "history.edn" if path.is_dir() else path
     imported = jepsen.read(_text(path))
     if imported.left_out:
         output.say(f"{imported.left_out:,} operations of no client of Kafka's were left out")
+    table = imported.table
     return Given(
-        imported.table,
+        table,
+        table.num_rows,
+        _last(table),
         claims=tuple(claim for claim in imported.claims if claim in CHECKERS),
         why="those of Jepsen's Kafka workload that this history can show",
         annotated=imported.original.annotated,
@@ -194,16 +209,24 @@ def _chosen(claims: tuple[str, ...], given: Given) -> tuple[tuple[str, ...], str
     return beside.history_claims, why
 
 
-def _context(beside: CellVerdict | None, table: pa.Table) -> tuple[CheckContext, str]:
+def _context(given: Given) -> tuple[CheckContext, str]:
     """What to judge with, and where it is from."""
+    beside = given.beside
     if beside is not None and beside.context is not None:
         return beside.context, f"the one that {beside.cell} was judged with"
-    return CheckContext(finished_ns=_finished(table)), "default bounds, since none was recorded"
+    return CheckContext(given.finished_ns), "default bounds, since none was recorded"
 
 
 def _read(path: Path) -> pa.Table:
-    try:
+    with _refusing(path):
         return pq.read_table(path, page_checksum_verification=True)
+
+
+@contextmanager
+def _refusing(path: Path) -> Iterator[None]:
+    """Turn what a file that cannot be read raises into a sentence."""
+    try:
+        yield
     except FileNotFoundError as error:
         raise UsageError(f"{path}: no such file; expected a history.parquet of a cell.") from error
     except (OSError, pa.ArrowException) as error:
@@ -218,8 +241,8 @@ def _unreadable(path: Path, error: Exception) -> UsageError:
     )
 
 
-def _finished(table: pa.Table) -> int:
-    """The last time in the history stands for the end of reading."""
+def _last(table: pa.Table) -> int:
+    """The last time in a history."""
     import pyarrow.compute as pc
 
     if "time_ns" not in table.column_names or not pa.types.is_int64(table["time_ns"].type):
