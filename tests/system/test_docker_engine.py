@@ -113,7 +113,9 @@ def everything(run_id: str) -> list[str]:
     """Names of all containers and networks of a run, seen without the code under test."""
     client = docker_api.connect()
     wanted = {"label": f"kafkalab.run={run_id}"}
-    containers = [c.name for c in client.containers.list(all=True, filters=wanted)]
+    containers = [
+        c.name for c in client.containers.list(all=True, filters=wanted, ignore_removed=True)
+    ]
     return [*containers, *(n.name for n in client.networks.list(filters=wanted))]
 
 
@@ -231,7 +233,10 @@ def test_a_reader_that_stalls_stops_the_container(cluster: ClusterInfo) -> None:
     process = subprocess.Popen(shell(cluster, "d-stall", script), stdout=subprocess.PIPE)
     name = f"{cluster.network}-d-stall"
     running = docker_api.connect().containers
-    eventually(lambda: name in [each.name for each in running.list()], "the container to run")
+    eventually(
+        lambda: name in [each.name for each in running.list(ignore_removed=True)],
+        "the container to run",
+    )
     container = running.get(name)
     counts: list[int] = []
 

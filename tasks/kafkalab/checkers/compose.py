@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pyarrow as pa
@@ -45,14 +46,21 @@ def judge(
     wanted = tuple(dict.fromkeys(claims))
     budget = budget or Budget()
     try:
-        problems = validate(source, budget)
+        # Two passes over all rows, side by side. What the screen makes of a history that is not
+        # well formed, if it can read it at all, is not looked at.
+        with ThreadPoolExecutor(1) as other:
+            screening = other.submit(
+                HistoryView, source, context, wanted, RELATIONS,
+                worth_rows=worth_rows, budget=budget,
+            )  # fmt: skip
+            problems = validate(source, budget)
         if problems:
+            if screening.exception() is None:
+                screening.result().close()
             evidence = tuple({"problem": problem} for problem in problems)
             why = f"the history cannot be judged: {problems[0]}"
             return tuple(unknown(claim, why, evidence) for claim in wanted)
-        with HistoryView(
-            source, context, wanted, RELATIONS, worth_rows=worth_rows, budget=budget
-        ) as view:
+        with screening.result() as view:
             return tuple(judge_one(view, claim, context, budget) for claim in wanted)
     except (OSError, pa.ArrowException):  # the file cannot be read: for its owner to mend
         raise

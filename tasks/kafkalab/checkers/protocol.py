@@ -111,6 +111,10 @@ class HistoryView:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the connection and what it spilled."""
         self._connection.close()
 
     def judges(self, claim: str) -> bool:
