@@ -10,15 +10,14 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pyarrow as pa
 
 from kafkalab.checkers.budget import Budget, out_of_budget
-from kafkalab.checkers.history import validate
-from kafkalab.checkers.protocol import HistoryView, unknown
-from kafkalab.checkers.registry import CHECKERS, RELATIONS
+from kafkalab.checkers.protocol import HistoryView, unknown, worth
+from kafkalab.checkers.reading import read
+from kafkalab.checkers.registry import CHECKERS, asks_runs, relations_for
 from kafkalab.checkers.screen.onepass import WORTH_ROWS
 from kafkalab.model.history import CheckContext
 from kafkalab.model.verdict import ClaimVerdict
@@ -46,21 +45,14 @@ def judge(
     wanted = tuple(dict.fromkeys(claims))
     budget = budget or Budget()
     try:
-        # Two passes over all rows, side by side. What the screen makes of a history that is not
-        # well formed, if it can read it at all, is not looked at.
-        with ThreadPoolExecutor(1) as other:
-            screening = other.submit(
-                HistoryView, source, context, wanted, RELATIONS,
-                worth_rows=worth_rows, budget=budget,
-            )  # fmt: skip
-            problems = validate(source, budget)
-        if problems:
-            if screening.exception() is None:
-                screening.result().close()
-            evidence = tuple({"problem": problem} for problem in problems)
-            why = f"the history cannot be judged: {problems[0]}"
+        found = read(source, budget, worth_rows=worth(context, worth_rows), runs=asks_runs(wanted))
+        if found.problems:
+            evidence = tuple({"problem": problem} for problem in found.problems)
+            why = f"the history cannot be judged: {found.problems[0]}"
             return tuple(unknown(claim, why, evidence) for claim in wanted)
-        with screening.result() as view:
+        with HistoryView(
+            source, context, wanted, relations_for(wanted), screened=found.screened, budget=budget
+        ) as view:
             return tuple(judge_one(view, claim, context, budget) for claim in wanted)
     except (OSError, pa.ArrowException):  # the file cannot be read: for its owner to mend
         raise

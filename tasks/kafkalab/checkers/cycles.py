@@ -87,8 +87,9 @@ JOIN txn_polls m ON m.process = r.process AND m.op_id = r.op_id WHERE m.txn <> r
 
 _READING_TXNS = "SELECT count(DISTINCT txn) FROM txn_polls"
 _BOTH_WAYS = """
-SELECT count(*) FROM (SELECT process FROM txn_polls UNION
-    (SELECT process FROM given INTERSECT SELECT process FROM first_sends))
+SELECT count(*) FROM (
+    SELECT process FROM txn_polls UNION SELECT process FROM clients WHERE given AND sends
+)
 """
 
 
@@ -130,7 +131,7 @@ def g1c_realtime(view: HistoryView, context: CheckContext) -> ClaimVerdict:
 
 
 def _read(view: HistoryView, claim: str, count: str, lacking: str, quiet: int = 0) -> ClaimVerdict:
-    view.use("deliveries", "given", "first_sends", "txn_polls")
+    view.use("deliveries", "clients", "txn_polls")
     judged = view.number(count) + quiet
     if not judged:
         return unknown(claim, f"{lacking}: there is nothing to judge")

@@ -53,10 +53,7 @@ __all__ = [
 
 VERSION_KEY = b"kafkalab.history.schema"
 
-_SORTED = """
-SELECT "index", time_ns, process, type, op, op_id, topic, "partition", "offset", value
-FROM history ORDER BY "index"
-"""
+_SORTED = 'SELECT {columns} FROM history ORDER BY "index"'
 _BATCH_ROWS = 2**19
 _VALUES_SHARE = 8  # of the budget's memory, the part that the screen of values may take
 TYPES = ("invoke", "ok", "fail", "info", "event")
@@ -100,9 +97,16 @@ def validate(history: Any, budget: Budget | None = None) -> tuple[str, ...]:
     if problems:
         return problems
     budget = budget or Budget()
-    rows = _rows(history)
-    share = budget.memory_bytes // _VALUES_SHARE
-    screen = screened(_batches(history), rows, share)
+    return problems_of(history, screened(_batches(history), new_screen(history, budget)), budget)
+
+
+def new_screen(history: Any, budget: Budget) -> Screen:
+    """What looks at the rows of a history of the right shape, in the order of its file."""
+    return Screen(count_rows(history), budget.memory_bytes // _VALUES_SHARE)
+
+
+def problems_of(history: Any, screen: Screen, budget: Budget) -> tuple[str, ...]:
+    """What is wrong with the rows that `screen` was shown; returns and raises as `validate`."""
     if screen.nulls:
         return (f"rows without {', '.join(sorted(screen.nulls))}",)
     if screen.in_order and not screen.suspicious():
@@ -113,7 +117,8 @@ def validate(history: Any, budget: Budget | None = None) -> tuple[str, ...]:
             problems = proofs.sequence(connection)
             if problems:
                 return problems
-            screen = screened(_sorted_batches(connection), rows, share)
+            columns = ", ".join(f'"{name}"' for name in READS)
+            screen = screened(_sorted(connection, columns), new_screen(history, budget))
         return (*_odd_rows(screen), *_suspects(connection, screen))
 
 
@@ -163,10 +168,11 @@ def shape_problems(history: Any) -> tuple[str, ...]:
     ]
     if wrong:
         return (f"the history's columns are not those of version {version}: {'; '.join(wrong)}",)
-    return () if _rows(history) else ("the history is empty: nothing was recorded",)
+    return () if count_rows(history) else ("the history is empty: nothing was recorded",)
 
 
-def _rows(history: Any) -> int:
+def count_rows(history: Any) -> int:
+    """How many rows a table, or a file, has."""
     if isinstance(history, pa.Table):
         return int(history.num_rows)
     return int(pq.read_metadata(str(history)).num_rows)
@@ -185,9 +191,14 @@ def _batches(history: Any) -> Iterator[pa.RecordBatch]:
         yield from file.iter_batches(batch_size=_BATCH_ROWS, columns=names)
 
 
-def _sorted_batches(connection: duckdb.DuckDBPyConnection) -> Iterator[pa.RecordBatch]:
-    rows = connection.sql(_SORTED)
-    yield from rows.to_arrow_reader(_BATCH_ROWS)
+def sorted_batches(connection: duckdb.DuckDBPyConnection, history: Any) -> Iterator[pa.RecordBatch]:
+    """All columns in the order of `index`, on a fresh connection."""
+    _register(connection, history)
+    yield from _sorted(connection, "*")
+
+
+def _sorted(connection: duckdb.DuckDBPyConnection, columns: str) -> Iterator[pa.RecordBatch]:
+    yield from connection.sql(_SORTED.format(columns=columns)).to_arrow_reader(_BATCH_ROWS)
 
 
 def _register(connection: duckdb.DuckDBPyConnection, history: Any) -> None:

@@ -26,7 +26,7 @@ import pyarrow as pa
 
 from kafkalab.checkers.budget import Budget
 from kafkalab.checkers.screen.arrays import plain
-from kafkalab.checkers.screen.onepass import WORTH_ROWS, screen
+from kafkalab.checkers.screen.onepass import OF_RUNS, WORTH_ROWS, Screened, runs_of, screen
 from kafkalab.model.history import CheckContext
 from kafkalab.model.verdict import ClaimVerdict, Outcome
 
@@ -60,6 +60,7 @@ class HistoryView:
         claims: the claims judged together on this history.
         relations: the shared relations by name.
         worth_rows: histories with fewer rows are not screened: SQL looks at all of their records.
+        screened: what a pass over the history found (screen/onepass.py); made here where missing.
         settled: counter → what rows that the live form has let go add to it (live/judge.py).
         budget: memory, threads and disk; default: `Budget()`.
 
@@ -75,6 +76,7 @@ class HistoryView:
         relations: Mapping[str, Relation],
         *,
         worth_rows: int = WORTH_ROWS,
+        screened: Screened | None = None,
         settled: Mapping[str, int] | None = None,
         budget: Budget | None = None,
     ) -> None:
@@ -93,11 +95,10 @@ class HistoryView:
             f"${name}::{_SQL_TYPES[type(value)]} AS {name}" for name, value in row.items()
         )
         self._connection.execute(f"CREATE TEMP TABLE context AS SELECT {columns}", row)
-        if context.fairness_ratio_min > 0:  # shares are compared between all partitions
-            worth_rows = sys.maxsize
-        screened = screen(source, worth_rows=worth_rows)
-        for name, table in screened.tables.items():
-            self._connection.register(f"seen_{name}", table)
+        self._source = source
+        screened = screened or screen(source, worth_rows=worth(context, worth_rows))
+        self._seen: set[str] = set()
+        self._show(screened.tables)
         if screened.rows < SMALL_ROWS:
             self._connection.execute("PRAGMA disable_optimizer")
         self._connection.execute(_NAMES)
@@ -135,6 +136,8 @@ class HistoryView:
 
     def _make(self, name: str) -> None:
         relation = self._relations[name]
+        if name in OF_RUNS and name not in self._seen:
+            self._show(runs_of(self._source))
         kind = "VIEW" if name in {"events", "records"} else "TABLE"
         try:
             self.use(*relation.needs)
@@ -142,6 +145,11 @@ class HistoryView:
         except duckdb.Error as error:
             self._failed[name] = error
             raise
+
+    def _show(self, tables: Mapping[str, pa.Table]) -> None:
+        for name, table in tables.items():
+            self._connection.register(f"seen_{name}", table)
+        self._seen.update(tables)
 
     def put(self, name: str, table: pa.Table) -> None:
         """Make the shared relation `name` of what was computed outside of SQL."""
@@ -185,6 +193,12 @@ class HistoryView:
         count = self.number("SELECT count(*) FROM found")
         kept = self.rows("SELECT * FROM found LIMIT (SELECT evidence_max FROM context)")
         return Findings(count, tuple(kept))
+
+
+def worth(context: CheckContext, rows: int) -> int:
+    """With how many rows a history is worth a screen: `rows`, or never."""
+    # fairness compares shares between all partitions
+    return sys.maxsize if context.fairness_ratio_min > 0 else rows
 
 
 _SQL_TYPES = {bool: "BOOLEAN", int: "BIGINT", float: "DOUBLE", list: "VARCHAR[]"}

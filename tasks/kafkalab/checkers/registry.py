@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from types import MappingProxyType
 
 from kafkalab.checkers import (
@@ -117,6 +117,28 @@ RELATIONS: Mapping[str, Relation] = MappingProxyType(
         **fairness.RELATIONS,
     }
 )
+
+# claims of these modules ask nothing of polls and sends in short (screen/runs.py)
+_OF_RECORDS = (loss, content, order, transactions, cycles)
+# claims that ask whether somebody waited too long
+_OF_WAITING = ("stall", "slow-watermark")
+
+
+def asks_runs(claims: Collection[str]) -> bool:
+    """Whether one of `claims` may ask for the tables of screen/runs.py.
+
+    Where none does they are spared; asked for all the same, they take a pass of their own.
+    """
+    names = {module.__name__ for module in _OF_RECORDS}
+    return any(CHECKERS[claim].__module__ not in names for claim in claims if claim in CHECKERS)
+
+
+def relations_for(claims: Collection[str]) -> Mapping[str, Relation]:
+    """RELATIONS, without the look for long waits where no claim asks for them."""
+    if any(claim in claims for claim in _OF_WAITING):
+        return RELATIONS
+    return {**RELATIONS, "waited": tables.NOBODY_ASKS}
+
 
 _HEAD = """# Claims
 

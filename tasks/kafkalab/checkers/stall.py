@@ -246,7 +246,7 @@ WHERE l.reader NOT LIKE 'group:%' OR NOT EXISTS (
 """
 
 RELATIONS: dict[str, Relation] = {
-    "lives": Relation(("clients", "first_sends"), _LIVES),
+    "lives": Relation(("clients", "first_sends", "polls", "given"), _LIVES),
     "duties": Relation(("actions", "clients"), _DUTIES),
     "group_duties": Relation(("lives", "placed", "given"), _GROUP_DUTIES),
     "gaps": Relation(("lives", "given"), _GAPS),

@@ -7,15 +7,17 @@ actions     the rows of it that are neither of `send` nor of `poll`: few, so loo
 places      one row a partition: whether it is `suspect`, and counters, see screen/marks.py. Where a
             client was to choose the partition, part is −1.
 quiet       the counters of all partitions that are not suspect, in one row.
-idle        see stall.py; lulled: see watermark.py. A partition in which somebody may have waited
-            too long is suspect, too; all are where the lab noted faults or samples (progress.py).
-suspects    the suspect partitions, and −1 for each of their topics.
+idle        see stall.py; lulled: see watermark.py.
+waited      partitions in which somebody may have waited too long, if a claim asks for that.
+suspects    the suspect partitions: those of the screen, and of `waited`, and all where the lab
+            noted faults or samples (progress.py); and −1 for each of their topics.
 records     those rows of `send`, and of `poll` with a record, that concern suspect partitions.
             `sends`, `deliveries` and all that is made of them are about these only.
 polls, given, placed, first_sends
             in short, of all partitions: see screen/runs.py.
 clients     one row a client name: `grp` the consumer group it was opened with (the empty string
-            where none was recorded), `scope` the reader that it belongs to. Members of a group
+            where none was recorded), `scope` the reader that it belongs to. Whether it `polls`,
+            was `given` records, `sends`. Members of a group
             that subscribe share one position a partition, so they are one reader; a client that
             assigns partitions by hand reads for itself. `ordered`: it was opened idempotent or
             transactional, so its records keep their order. `from_start` says that it begins at
@@ -58,10 +60,12 @@ _OF_PLACE = """
 SELECT * REPLACE (process::client_name AS process, topic::topic_name AS topic) FROM seen_{}
 """
 
+_WAITED = "SELECT topic, part FROM idle UNION SELECT topic, part FROM lulled"
+NOBODY_ASKS = Relation(("places",), "SELECT topic, part FROM places WHERE false")
+
 _SUSPECTS = """
 WITH marked AS (
-    SELECT topic, part FROM places WHERE suspect UNION SELECT topic, part FROM idle
-    UNION SELECT topic, part FROM lulled
+    SELECT topic, part FROM places WHERE suspect UNION SELECT topic, part FROM waited
     UNION SELECT topic, part FROM places
     WHERE EXISTS (SELECT 1 FROM actions WHERE op IN ('fault', 'sample'))
 ), whole AS (
@@ -100,10 +104,11 @@ WITH opened AS (
     FROM actions WHERE op = 'open' AND type = 'invoke' GROUP BY process
 ), seen AS (
     SELECT process, process IN (SELECT process FROM actions WHERE op = 'subscribe') AS subscribed,
-           process IN (SELECT process FROM polls UNION SELECT process FROM given) AS polls
-    FROM (SELECT process::client_name AS process FROM seen_processes)
+           polls, given, sends
+    FROM (SELECT * REPLACE (process::client_name AS process) FROM seen_processes)
 )
-SELECT process, coalesce(grp, '') AS grp, subscribed, polls, coalesce(opened, false) AS opened,
+SELECT process, coalesce(grp, '') AS grp, subscribed, polls, given, sends,
+       coalesce(opened, false) AS opened,
        role, coalesce(auto_commit, false) AS auto_commit,
        coalesce(promises_nothing, false) AS promises_nothing, coalesce(ordered, false) AS ordered,
        coalesce(session_ms, 45000) * 1000000 AS session_ns,
@@ -188,8 +193,9 @@ BASE: dict[str, Relation] = {
     "given": Relation((), _OF_PLACE.format("given")),
     "placed": Relation((), _OF_PLACE.format("placed")),
     "first_sends": Relation((), _OF_CLIENT.format("first_sends")),
-    "clients": Relation(("actions", "polls", "given"), _CLIENTS),
-    "suspects": Relation(("places", "idle", "lulled"), _SUSPECTS),
+    "clients": Relation(("actions",), _CLIENTS),
+    "waited": Relation(("idle", "lulled"), _WAITED),
+    "suspects": Relation(("places", "waited", "actions"), _SUSPECTS),
     "quiet": Relation(("suspects",), _QUIET),
     "records": Relation(("events", "suspects"), _RECORDS),
     "sends": Relation(("records", "clients", "txn_sends"), _SENDS),

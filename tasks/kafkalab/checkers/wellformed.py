@@ -253,9 +253,8 @@ class Screen:
         self._last["time"][process] = at["last"][final]
 
 
-def screened(batches: Iterable[pa.RecordBatch], rows: int, most_bytes: int) -> Screen:
-    """A screen that was fed all batches of a history of so many rows."""
-    screen = Screen(rows, most_bytes)
+def screened(batches: Iterable[pa.RecordBatch], screen: Screen) -> Screen:
+    """`screen`, after it was fed all batches, or as many as it takes to say no."""
     for batch in batches:
         screen.feed(batch)
         if screen.nulls or not screen.in_order:

@@ -1,5 +1,7 @@
 """What the screen must know of the clients: who reads for whom, who promises what, who moved when.
 
+And what each did: `polls`, was `given` records, `sends` (was asked to, or did).
+
 Told by the rows of `open` and `subscribe`, in order. The SQL of tables.py knows the whole history
 before it judges; a pass does not. A client that reads before it subscribes is therefore `unclear`,
 and left to the SQL.
@@ -11,9 +13,21 @@ import json
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
-from kafkalab.checkers.screen.arrays import arrow
-from kafkalab.checkers.screen.coded import INVOKE, Coded, Coder, Codes, Ints, Names, enlarged
+from kafkalab.checkers.screen.arrays import arrow, text
+from kafkalab.checkers.screen.coded import (
+    INVOKE,
+    OK,
+    POLL,
+    SEND,
+    Coded,
+    Coder,
+    Codes,
+    Ints,
+    Names,
+    enlarged,
+)
 
 MOVES = ("open", "subscribe", "unsubscribe", "assign", "seek", "assigned", "revoked", "lost")
 
@@ -31,6 +45,26 @@ class Clients:
         self.ordered = np.zeros(1, dtype=np.uint8)
         self.left_to_sql: set[int] = set()  # their sends: acks=0, or transactional
         self.unclear: set[int] = set()
+        self._did = {name: np.zeros(1, dtype=np.uint8) for name in ("polls", "given", "sends")}
+
+    def note(self, batch: Coded) -> None:
+        """Note who polls, was given something, and sends."""
+        poll, asked = batch.op == POLL, batch.type == INVOKE
+        done = {
+            "polls": poll,
+            "given": poll & ~asked & (batch.place >= 0),
+            "sends": (batch.op == SEND) & (asked | (batch.type == OK)),
+        }
+        for name, rows in done.items():
+            self._did[name] = enlarged(self._did[name], (len(self._coder.processes),), 0)
+            self._did[name][batch.process[rows]] = 1
+
+    def table(self) -> pa.Table:
+        """One row a client: `process`, and what it did."""
+        names = self._coder.processes.names
+        did = {name: enlarged(did, (len(names),), 0) for name, did in self._did.items()}
+        columns = {name: arrow(marks[: len(names)] > 0) for name, marks in did.items()}
+        return pa.table({"process": text(names), **columns})
 
     def tell(self, batch: Coded) -> None:
         """Look at what clients of one batch were opened with, and whether they subscribed."""

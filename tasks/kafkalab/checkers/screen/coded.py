@@ -125,17 +125,11 @@ class Coder:
         self.topics = Names()
         self.places = Places(self.topics)
         self._meant = Names()
+        self._meant_places: list[int] = []  # by code of `_meant`
 
-    def read(self, source: pa.Table | Path) -> Iterator[Coded]:
-        """All batches of a valid history, in order.
+    def code(self, batch: pa.RecordBatch) -> Coded:
+        """One batch of a valid history, as `batches` yields it; in order."""
 
-        Raises:
-            OSError, pyarrow.ArrowInvalid: the file cannot be read as Parquet.
-        """
-        for batch in batches(source):
-            yield self._coded(batch)
-
-    def _coded(self, batch: pa.RecordBatch) -> Coded:
         def column(name: str) -> Any:
             return batch.column(batch.schema.get_field_index(name))
 
@@ -161,8 +155,9 @@ class Coder:
     def _places_meant(self, column: pa.DictionaryArray) -> Codes:
         """The places that "topic/partition" names; one more than any place where it is odd."""
         codes = self._meant.encode(column)
-        table = [self._place(name) for name in self._meant.names]
-        return np.array([*table, NULL], dtype=np.int32)[codes]
+        fresh = self._meant.names[len(self._meant_places) :]
+        self._meant_places += [self._place(name) for name in fresh]
+        return np.array([*self._meant_places, NULL], dtype=np.int32)[codes]
 
     def _place(self, name: str) -> int:
         topic, _, part = name.rpartition("/")
@@ -173,13 +168,19 @@ class Coder:
 
 
 def batches(source: pa.Table | Path) -> Iterator[pa.RecordBatch]:
-    """Record batches of a history, names dictionary-encoded, all columns, in file order."""
+    """Record batches of a history, names dictionary-encoded, all columns, in file order.
+
+    Raises:
+        OSError, pyarrow.ArrowInvalid: the file cannot be read as Parquet, or is damaged.
+    """
     if isinstance(source, Path):
-        with pq.ParquetFile(source, read_dictionary=list(_CODED)) as file:
+        with pq.ParquetFile(
+            source, read_dictionary=list(_CODED), page_checksum_verification=True
+        ) as file:
             yield from _ahead(file.iter_batches(BATCH_ROWS, columns=[n for n, _ in COLUMNS]))
     else:
         for batch in source.to_batches(max_chunksize=BATCH_ROWS):
-            yield _encoded(batch)
+            yield encoded(batch)
 
 
 def _ahead(made: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -188,10 +189,11 @@ def _ahead(made: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         coming = decoder.submit(next, made, None)
         while (batch := coming.result()) is not None:
             coming = decoder.submit(next, made, None)
-            yield _encoded(batch)
+            yield encoded(batch)
 
 
-def _encoded(batch: pa.RecordBatch) -> pa.RecordBatch:
+def encoded(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """A batch with its names as dictionaries."""
     columns = {
         name: column.dictionary_encode() if name in _CODED and not _is_coded(column) else column
         for name, column in zip(batch.schema.names, batch.columns, strict=True)

@@ -28,14 +28,18 @@ class TooWideError(Exception):
 
 
 class Log:
-    """Values by place and offset."""
+    """Values by place and offset.
 
-    def __init__(self) -> None:
+    `room`: how many records there may be. So much is reserved at once: memory that nobody has
+    written to costs nothing, and an array that grows exists twice while it is copied.
+    """
+
+    def __init__(self, room: int = 0) -> None:
         self._table = np.full((1, 1), NULL, dtype=np.int32)  # [place, page of it] → page of all
         self.place_of: list[int] = []  # by page
-        self.values = np.zeros(0, dtype=np.uint64)
-        self.held = np.zeros(0, dtype=np.uint8)
-        self.called_ns = np.zeros(0, dtype=np.int64)  # when the send was invoked
+        self.values = np.zeros(room, dtype=np.uint64)
+        self.held = np.zeros(room, dtype=np.uint8)
+        self.called_ns = np.zeros(room, dtype=np.int64)  # when the send was invoked
 
     @property
     def size(self) -> int:

@@ -26,9 +26,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from kafkalab.checkers.screen.arrays import arrow, text
+from kafkalab.checkers.screen.arrays import arrow
 from kafkalab.checkers.screen.clients import MOVES, Clients
-from kafkalab.checkers.screen.coded import POLL, SEND, Coded, Coder
+from kafkalab.checkers.screen.coded import POLL, SEND, Coder, batches
 from kafkalab.checkers.screen.logbook import Log, TooWideError
 from kafkalab.checkers.screen.marks import Marks
 from kafkalab.checkers.screen.reads import Reads
@@ -37,15 +37,17 @@ from kafkalab.checkers.screen.sends import Sends
 from kafkalab.model.history import COLUMNS
 
 WORTH_ROWS = 100_000  # with fewer, SQL on all of it is as fast
+OF_RUNS = ("polls", "given", "placed", "first_sends")
 
 
 @dataclass(frozen=True)
 class Screened:
     """What one pass found.
 
-    tables: Arrow tables `actions`, `processes` (every client's name), `places` (topic, part,
-        suspect, and the counters of marks.py) and those of runs.py. A place with part −1 is that
-        of records whose client was to choose.
+    tables: Arrow tables `actions`, `processes` (every client's name, and whether it polled, was
+        given anything, sent), `places` (topic, part, suspect, and the counters of marks.py), and
+        where they were asked for, those of runs.py. A place with part −1 is that of records whose
+        client was to choose.
     rows: how many rows there are.
     """
 
@@ -53,43 +55,57 @@ class Screened:
     rows: int
 
 
-def screen(source: pa.Table | Path, *, worth_rows: int = WORTH_ROWS) -> Screened:
+def screen(source: pa.Table | Path, *, worth_rows: int = WORTH_ROWS, runs: bool = True) -> Screened:
     """Pass over a valid history once.
 
     Args:
         source: a table, or a Parquet file.
         worth_rows: in a history with fewer rows all partitions are suspect.
+        runs: whether to make the tables of runs.py.
 
     Raises:
         OSError, pyarrow.ArrowInvalid: the file cannot be read as Parquet.
     """
-    coder = Coder()
-    looks = _Looks(coder)
-    rows = 0
-    for batch in coder.read(source):
-        rows += batch.rows.num_rows
+    looks = Looks(runs=runs)
+    for batch in batches(source):
         looks.look(batch)
-    return looks.result(rows, whole=rows < worth_rows)
+    return looks.result(worth_rows=worth_rows)
 
 
-class _Looks:
-    """Everything that one pass keeps."""
+def runs_of(source: pa.Table | Path) -> dict[str, pa.Table]:
+    """The tables of runs.py alone, for whoever comes to need them; raises as `screen` does."""
+    coder = Coder()
+    runs = Runs(coder)
+    for batch in batches(source):
+        runs.look(coder.code(batch))
+    return runs.tables()
 
-    def __init__(self, coder: Coder) -> None:
-        self._coder = coder
-        self._marks, self._log = Marks(coder), Log()
+
+class Looks:
+    """Everything that one pass keeps: show it all batches in order, then ask for the result."""
+
+    def __init__(self, *, runs: bool = True, room: int = 0) -> None:
+        """`runs`: whether to make the tables of runs.py; `room`: most records to expect."""
+        self._coder = coder = Coder()
+        self._rows = 0
+        self._marks, self._log = Marks(coder), Log(room)
         self._clients = Clients(coder)
         self._sends = Sends(coder, self._clients, self._log, self._marks)
         self._reads = Reads(self._clients, self._log, self._marks)
-        self._runs = Runs(coder)
+        self._runs = Runs(coder) if runs else None
         self._actions: list[pa.RecordBatch] = []
         self._too_wide = False
 
-    def look(self, batch: Coded) -> None:
+    def look(self, rows: pa.RecordBatch) -> None:
+        """Look at one batch, as `coded.batches` yields it."""
+        batch = self._coder.code(rows)
+        self._rows += rows.num_rows
+        self._clients.note(batch)
         plain = (batch.op == SEND) | (batch.op == POLL)
         actions = batch.rows.filter(arrow(~plain))
         self._actions.append(_plain_text(actions))
-        self._runs.look(batch)
+        if self._runs:
+            self._runs.look(batch)
         if self._too_wide:
             return
         moves = np.array([self._coder.ops.code(op) for op in MOVES], dtype=np.int32)
@@ -100,16 +116,19 @@ class _Looks:
         except TooWideError:
             self._too_wide = True
 
-    def result(self, rows: int, *, whole: bool) -> Screened:
+    def result(self, *, worth_rows: int = WORTH_ROWS) -> Screened:
+        """What was found; in a history with fewer than `worth_rows` all partitions are suspect."""
         if not self._too_wide:
             self._sends.finish()
             self._reads.finish()
-        if whole or self._too_wide:
+        if self._too_wide or self._rows < worth_rows:
             self._marks.everything()
-        actions = pa.Table.from_batches(self._actions or [_plain_text(_empty())])
-        processes = pa.table({"process": text(self._coder.processes.names)})
-        tables = {"actions": actions, "processes": processes, "places": self._marks.table()}
-        return Screened({**tables, **self._runs.tables()}, rows)
+        tables = {
+            "actions": pa.Table.from_batches(self._actions or [_plain_text(_empty())]),
+            "processes": self._clients.table(),
+            "places": self._marks.table(),
+        }
+        return Screened(tables | (self._runs.tables() if self._runs else {}), self._rows)
 
 
 def _plain_text(batch: pa.RecordBatch) -> pa.RecordBatch:

@@ -45,7 +45,7 @@ class Reads:
         self._clients, self._log, self._marks = clients, log, marks
         self._sequence = Sequence()
         self._seen: dict[int, npt.NDArray[np.uint8]] = {}  # scope → marks by address
-        self._stamp = np.zeros(0, dtype=np.int32)
+        self._stamp = np.zeros(len(log.held), dtype=np.int32)
         self._touched = np.zeros((1, 1), dtype=np.uint8)
         self._waiting: list[_Given] = []
         self._gaps: list[tuple[Codes, Ints, Ints]] = []  # place, offset below, offset above
@@ -127,10 +127,11 @@ class Reads:
             self._waiting = []
 
     def _mark(self, scope: int, at: Ints) -> None:
-        seen = self._seen.setdefault(scope, np.zeros(0, dtype=np.uint8))
-        self._seen[scope] = seen = enlarged(seen, (self._log.size,), 0)
-        if len(self._seen) * len(seen) > MARKS_MAX:
-            raise TooWideError(f"{len(self._seen):,} readers of {len(seen):,} offsets")
+        if scope not in self._seen:
+            self._seen[scope] = np.zeros(len(self._log.held), dtype=np.uint8)
+        if len(self._seen) * self._log.size > MARKS_MAX:
+            raise TooWideError(f"{len(self._seen):,} readers of {self._log.size:,} offsets")
+        self._seen[scope] = seen = enlarged(self._seen[scope], (self._log.size,), 0)
         again = seen[at] > 0
         seen[at] = 1
         self._stamp = enlarged(self._stamp, (self._log.size,), 0)
