@@ -141,26 +141,31 @@ class Screen:
         )
         self.steps_back += int((~new[1:] & (np.diff(time) < -CLOCK_SLACK_NS)).sum())
         heads = np.flatnonzero(new)
-        ends = np.append(heads[1:], len(process)) - 1
-        apart = np.isin(op[heads], [self._ops.code(name) for name in WITHOUT_CLIENT])
-        done_apart = apart & (phase[heads] == _DONE)
-        self._look_at(process[heads][done_apart], op_id[heads][done_apart])
+        if len(heads) == len(new):
+            first, last = time, time
+        else:
+            first, last = time[heads], time[np.append(heads[1:], len(new)) - 1]
+            process, phase, op, op_id, kind = (c[heads] for c in (process, phase, op, op_id, kind))
+        apart = np.isin(op, [self._ops.code(name) for name in WITHOUT_CLIENT])
+        if apart.any():
+            done = apart & (phase == _DONE)
+            self._look_at(process[done], op_id[done])
+            phase = np.where(apart, np.int8(_APART), phase)
         self._follow(
             {
-                "process": process[heads],
-                "phase": np.where(apart, np.int8(_APART), phase[heads]),
-                "op": op[heads],
-                "kind": kind[heads],
-                "id": op_id[heads],
-                "first": time[heads],
-                "last": time[ends],
-                "old": np.zeros(len(heads), np.bool_),
+                "process": process,
+                "phase": phase,
+                "op": op,
+                "kind": kind,
+                "id": op_id,
+                "first": first,
+                "last": last,
             }
         )
 
     def _follow(self, heads: dict[str, Any]) -> None:
         """Each client's runs in order, after what is remembered of it."""
-        before = self._remembered(np.unique(heads["process"]))
+        before = self._remembered(np.flatnonzero(np.bincount(heads["process"])))
         both = {name: np.concatenate([before[name], heads[name]]) for name in heads}
         order = np.argsort(both["process"], kind="stable")
         at = {name: column.take(order) for name, column in both.items()}
@@ -168,21 +173,21 @@ class Screen:
         begins = np.ones(len(order), np.bool_)
         begins[1:] = at["process"][1:] != at["process"][:-1]
         start = np.maximum.accumulate(np.where(begins, place, np.int32(0)))
-        fresh = ~at["old"]
+        fresh = order >= len(before["process"])
         back = (at["first"][1:] - at["last"][:-1] < -CLOCK_SLACK_NS) & ~begins[1:] & fresh[1:]
         self.steps_back += int(back.sum())
         asked = np.maximum.accumulate(np.where(at["phase"] == _INVOKE, place, np.int32(_NONE)))
         ended = np.maximum.accumulate(np.where(at["phase"] == _DONE, place, np.int32(_NONE)))
-        tops = self._tops(at, begins)
+        tops = self._tops(at, begins, fresh)
         self._judge(at, fresh, start, _shifted(asked), _shifted(ended), tops[0])
         final = np.append(np.flatnonzero(begins[1:]), len(order) - 1)
         self._remember(at, final, start[final], asked[final], ended[final])
         self._last["top"][at["process"][final]] = tops[1][final]
 
-    def _tops(self, at: dict[str, Any], begins: Bools) -> tuple[Ints, Ints]:
+    def _tops(self, at: dict[str, Any], begins: Bools, fresh: Bools) -> tuple[Ints, Ints]:
         """The highest id that a client has invoked in its life: before each run, and with it."""
-        opens = (at["op"] == self._ops.code("open")) & (at["phase"] == _INVOKE) & ~at["old"]
-        counts = (at["phase"] == _INVOKE) | (at["old"] & (at["phase"] == _EVENT))
+        opens = (at["op"] == self._ops.code("open")) & (at["phase"] == _INVOKE) & fresh
+        counts = (at["phase"] == _INVOKE) | (~fresh & (at["phase"] == _EVENT))
         ids = np.where(counts, at["id"], _NONE)
         life = np.cumsum(begins | opens)
         wide = int(ids.max()) + 2
@@ -238,7 +243,6 @@ class Screen:
             "id": np.concatenate([last["id"], last["done"], last["top"]]),
             "first": time,
             "last": time,
-            "old": np.ones(len(time), np.bool_),
         }
 
     def _remember(
