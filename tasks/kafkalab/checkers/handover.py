@@ -109,7 +109,7 @@ WITH missed AS (
          AND l.low + l.n - 1 >= j.wished
 ), summed AS (
     SELECT process, topic, part, from_idx, sum(high - low + 1) AS records, min(low) AS first_missed
-    FROM missed GROUP BY ALL
+    FROM missed WHERE low <= high GROUP BY ALL
 )
 SELECT j.*, s.records, s.first_missed
 FROM jumps j JOIN summed s USING (process, topic, part, from_idx), context c

@@ -214,11 +214,13 @@ SELECT process, from_ns,
 FROM asked, context
 """
 
-# Clients whose polls matter: those with partitions that may have waited too long.
+# Clients whose polls matter: those with partitions that may have waited too long, or were paused
+# when they came back (pausing.py).
 _WATCHED = """
 SELECT DISTINCT d.reader AS process FROM duties d SEMI JOIN suspects USING (topic, part)
 UNION SELECT DISTINCT process FROM given SEMI JOIN suspects USING (topic, part)
 UNION SELECT v.process FROM waits w JOIN lives v ON v.process = w.reader OR v.scope = w.reader
+UNION SELECT process FROM regained
 """
 
 _STALLS = """
@@ -253,7 +255,7 @@ RELATIONS: dict[str, Relation] = {
     "idle": Relation(("duties", "group_duties", "gaps"), _IDLE),
     "offered": Relation(("idle", "sends", "held"), _OFFERED),
     "waits": Relation(("idle", "offered", "spans", "skips"), _WAITS),
-    "watched": Relation(("duties", "suspects", "given", "waits", "lives"), _WATCHED),
+    "watched": Relation(("duties", "suspects", "given", "waits", "lives", "regained"), _WATCHED),
     "polling": Relation(("polls", "given", "watched"), _POLLING),
     "stalls": Relation(("waits", "polling", "lives"), _STALLS),
 }

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from kafkalab.checkers import history
 from kafkalab.checkers.compose import judge
 from kafkalab.checkers.registry import CHECKERS
@@ -20,6 +22,14 @@ def test_golden(golden):
     assert golden.outcome != "fail" or (mine.evidence and mine.count >= len(mine.evidence)), mine
     others = [v for v in verdicts.values() if v.outcome == "fail" or "crash" in v.summary]
     assert others == [], "one planted anomaly reddens its own claim and nothing else"
+
+
+@pytest.mark.slow  # as many judgements again; make test has a sample in screen/test_onepass.py
+def test_the_screen_changes_no_verdict(golden):
+    claims, table = golden.claims or CHECKERS, history.table(golden.rows)
+    found = [judge(table, claims, golden.context, worth_rows=rows) for rows in (0, 10**9)]
+    screened, whole = ({v.claim: (v.outcome, v.count) for v in each} for each in found)
+    assert screened == whole
 
 
 def test_every_claim_has_a_clean_a_planted_and_a_look_alike():

@@ -42,6 +42,8 @@ class Clients:
         self._scopes = Names()
         self._scope_of = np.full(1, -1, dtype=np.int32)
         self._epochs = np.zeros(1, dtype=np.int64)
+        self._promises = Names()
+        self._promise_of = np.full(1, -1, dtype=np.int32)
         self.ordered = np.zeros(1, dtype=np.uint8)
         self.left_to_sql: set[int] = set()  # their sends: acks=0, or transactional
         self.unclear: set[int] = set()
@@ -70,9 +72,10 @@ class Clients:
         """Look at what clients of one batch were opened with, and whether they subscribed."""
         self._room()
         told = (batch.type == INVOKE) & ((batch.op == self._open) | (batch.op == self._subscribe))
-        rows = batch.rows.filter(arrow(told))
-        details = rows.column(rows.schema.get_field_index("detail")).to_pylist()
         at = np.flatnonzero(told)
+        if not len(at):
+            return
+        details = batch.rows.column("detail").filter(arrow(told)).to_pylist()
         for process, op, detail in zip(batch.process[at], batch.op[at], details, strict=True):
             if op == self._open:
                 self._opened(int(process), json.loads(detail or "{}").get("config") or {})
@@ -85,6 +88,11 @@ class Clients:
         for one in np.unique(process[self._scope_of[process] < 0]):
             self._scope_of[one] = self._scopes.code(f"client:{one}")
         return self._scope_of[process]
+
+    def promises(self, process: Codes) -> Codes:
+        """Which acks each client asks for, as codes, shape (rows,)."""
+        self._room()
+        return self._promise_of[process]
 
     def epochs(self, process: Codes, at: Ints, moved: Codes, moved_at: Ints) -> Ints:
         """How often all positions of a client had moved, shape (rows,).
@@ -106,7 +114,10 @@ class Clients:
     def _opened(self, process: int, config: dict[str, Any]) -> None:
         self._groups[process] = config.get("group") or ""
         transactional = config.get("transactional_id") is not None
-        self.ordered[process] = bool(config.get("idempotence")) or transactional
+        idempotent = bool(config.get("idempotence"))
+        self.ordered[process] = idempotent or transactional
+        asked = f"{config.get('acks')} {idempotent} {transactional}"
+        self._promise_of[process] = self._promises.code(asked)
         if transactional or str(config.get("acks")) == "0":
             self.left_to_sql.add(process)
 
@@ -119,5 +130,6 @@ class Clients:
     def _room(self) -> None:
         count = (len(self._coder.processes),)
         self._scope_of = enlarged(self._scope_of, count, -1)
+        self._promise_of = enlarged(self._promise_of, count, -1)
         self._epochs = enlarged(self._epochs, count, 0)
         self.ordered = enlarged(self.ordered, count, 0)

@@ -75,9 +75,12 @@ def screen(source: pa.Table | Path, *, worth_rows: int = WORTH_ROWS, runs: bool 
 def runs_of(source: pa.Table | Path) -> dict[str, pa.Table]:
     """The tables of runs.py alone, for whoever comes to need them; raises as `screen` does."""
     coder = Coder()
-    runs = Runs(coder)
-    for batch in batches(source):
-        runs.look(coder.code(batch))
+    clients = Clients(coder)
+    runs = Runs(coder, clients)
+    for rows in batches(source):
+        batch = coder.code(rows)
+        clients.tell(batch)
+        runs.look(batch)
     return runs.tables()
 
 
@@ -92,7 +95,7 @@ class Looks:
         self._clients = Clients(coder)
         self._sends = Sends(coder, self._clients, self._log, self._marks)
         self._reads = Reads(self._clients, self._log, self._marks)
-        self._runs = Runs(coder) if runs else None
+        self._runs = Runs(coder, self._clients) if runs else None
         self._actions: list[pa.RecordBatch] = []
         self._too_wide = False
 
@@ -101,6 +104,7 @@ class Looks:
         batch = self._coder.code(rows)
         self._rows += rows.num_rows
         self._clients.note(batch)
+        self._clients.tell(batch)
         plain = (batch.op == SEND) | (batch.op == POLL)
         actions = batch.rows.filter(arrow(~plain))
         self._actions.append(_plain_text(actions))
@@ -110,7 +114,6 @@ class Looks:
             return
         moves = np.array([self._coder.ops.code(op) for op in MOVES], dtype=np.int32)
         try:
-            self._clients.tell(batch)
             self._sends.look(batch)
             self._reads.look(batch, np.flatnonzero(np.isin(batch.op, moves)))
         except TooWideError:

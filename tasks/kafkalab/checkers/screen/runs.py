@@ -4,8 +4,10 @@ polls   rows of `poll` that carry no record: invocations, and polls that ended e
 given   what one poll gave out of one partition in a row: `low` and `high`, the lowest and the
         highest offset, `last`, the latest, `n` records, rows `idx` to `idx_last`, and when the
         poll was invoked (`begin_idx`, `begin_ns`; null where that is not recorded).
-placed  acknowledged records of one send, one partition and rising by one: from offset `low` on,
-        `n` of them.
+placed  acknowledged records of one partition: `n` of them, from offset `low` on, without a gap.
+        They were acknowledged within PLACED_NS, the last at `time_ns`, to producers that ask for
+        the same acks, of which `process` is one. (One row a send would be one a record where
+        producers spread each command over all partitions.)
 first_sends  the first row of `send`, of type invoke and of type ok, after each `open` of a client;
         there may be more of them, never fewer.
 """
@@ -19,6 +21,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from kafkalab.checkers.screen.arrays import arrow, text
+from kafkalab.checkers.screen.clients import Clients
 from kafkalab.checkers.screen.coded import (
     INVOKE,
     NULL,
@@ -31,6 +34,8 @@ from kafkalab.checkers.screen.coded import (
     Ints,
     enlarged,
 )
+
+PLACED_NS = 10_000_000
 
 
 class Grown:
@@ -52,8 +57,8 @@ class Grown:
 class Runs:
     """Collects all three, batch by batch."""
 
-    def __init__(self, coder: Coder) -> None:
-        self._coder = coder
+    def __init__(self, coder: Coder, clients: Clients) -> None:
+        self._coder, self._clients = coder, clients
         self._polls, self._given, self._placed, self._firsts = Grown(), Grown(), Grown(), Grown()
         self._open = coder.ops.code("open")
         # id, row and time of the last poll that each process invoked
@@ -79,15 +84,7 @@ class Runs:
                 n=np.diff(np.append(cuts, len(given))), idx_last=batch.idx[given[last]],
                 begin_idx=called[0], begin_ns=called[1],
             )  # fmt: skip
-        placed = np.flatnonzero(
-            (batch.op == SEND) & (batch.type == OK) & (batch.place >= 0) & (batch.off >= 0)
-        )
-        if len(placed):
-            off = batch.off[placed]
-            cuts = _cuts(batch, placed, np.diff(off) != 1)
-            n = np.diff(np.append(cuts, len(placed)))
-            self._placed.add(**_which(batch, placed[cuts]), low=off[cuts], n=n)
-
+        self._place(batch)
         for kind in (INVOKE, OK):
             self._first_sends(batch, np.flatnonzero((batch.op == SEND) & (batch.type == kind)))
 
@@ -99,8 +96,31 @@ class Runs:
                 "place", "op_id", "low", "high", "last", "n", "idx", "idx_last", "time_ns",
                 "begin_idx", "begin_ns")),
             "first_sends": self._table(self._firsts, ("type", "idx", "time_ns")),
-            "placed": self._table(self._placed, ("place", "op_id", "low", "n", "idx", "time_ns")),
+            "placed": self._table(self._placed, ("place", "low", "n", "time_ns")),
         }  # fmt: skip
+
+    def _place(self, batch: Coded) -> None:
+        rows = np.flatnonzero(
+            (batch.op == SEND) & (batch.type == OK) & (batch.place >= 0) & (batch.off >= 0)
+        )
+        if not len(rows):
+            return
+        rows = rows[_by_place(batch.place[rows], batch.off[rows])]
+        off, time_ns = batch.off[rows], batch.time_ns[rows]
+        told = (
+            batch.place[rows],
+            time_ns // PLACED_NS,
+            self._clients.promises(batch.process[rows]),
+        )
+        new = np.ones(len(rows), dtype=bool)
+        new[1:] = np.diff(off) != 1
+        for column in told:
+            new[1:] |= column[1:] != column[:-1]
+        cuts = np.flatnonzero(new)
+        self._placed.add(
+            process=batch.process[rows[cuts]], place=batch.place[rows[cuts]], low=off[cuts],
+            n=np.diff(np.append(cuts, len(rows))), time_ns=np.maximum.reduceat(time_ns, cuts),
+        )  # fmt: skip
 
     def _first_sends(self, batch: Coded, rows: Ints) -> None:
         """Of each client the first in the batch, and the first after each `open` in it."""
@@ -170,16 +190,22 @@ class Runs:
         return pa.table(made)
 
 
-def _cuts(batch: Coded, rows: Ints, more: npt.NDArray[np.bool_] | None = None) -> Ints:
+def _cuts(batch: Coded, rows: Ints) -> Ints:
     """Where a new run of (client, command, place) begins, as positions in `rows`."""
     if not len(rows):
         return np.empty(0, dtype=np.int64)
     new = np.ones(len(rows), dtype=bool)
     new[1:] = np.diff(batch.op_id[rows]) != 0
     new[1:] |= (np.diff(batch.process[rows]) != 0) | (np.diff(batch.place[rows]) != 0)
-    if more is not None:
-        new[1:] |= more
     return np.flatnonzero(new)
+
+
+def _by_place(place: Codes, off: Ints) -> Ints:
+    """The order by place, then offset; by one number where that holds both, which is faster."""
+    width = int(off.max()) + 1
+    if width * (int(place.max()) + 1) >= 1 << 62:
+        return np.lexsort((off, place))
+    return np.argsort(place * np.int64(width) + off)
 
 
 def _small(process: Codes) -> npt.NDArray[Any]:
