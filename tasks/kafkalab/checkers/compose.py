@@ -8,6 +8,7 @@ look must never pass, and one defect of the lab must not hide nine verdicts.
 
 from __future__ import annotations
 
+import json
 import traceback
 from collections.abc import Iterable
 from pathlib import Path
@@ -76,6 +77,9 @@ def judge_one(
 def _crashed(claim: str, error: Exception, budget: Budget) -> ClaimVerdict:
     if out_of_budget(error):
         return unknown(claim, budget.exceeded(), ({"error": str(error)},))
+    if isinstance(error, json.JSONDecodeError) or "Malformed JSON" in str(error):
+        why = "the history cannot be judged: the detail of a row is no JSON"
+        return unknown(claim, why, ({"problem": str(error)},))
     return unknown(
         claim,
         f"the checker crashed ({type(error).__name__}): a defect of the lab, please report it",

@@ -7,6 +7,7 @@ may hide an anomaly or invent one. What is checked, and why:
 - the schema version and the columns: a checker that reads a column as something else is wrong;
 - there are rows, and each has what every row must have: an index, a time, a client, a type, an op;
 - `index` counts 0, 1, 2, ...: a gap is a row that got lost on the way;
+- times, ids and offsets lie within ±2^62, so that nothing overflows;
 - types are those that there are, in rows that may have them: an assignment is no command, a `send`
   no event; a command has an id;
 - every completion has an invocation before it, of the same client, id and op: else a command was
@@ -136,6 +137,8 @@ def _odd_rows(screen: Screen) -> Iterator[str]:
     }
     if odd:
         yield f"{sum(odd.values()):,} rows are what cannot be: {', '.join(sorted(odd))}"
+    if screen.beyond:
+        yield f"{screen.beyond:,} times, ids or offsets lie beyond 2^62: nobody can add to them"
     if screen.without_id:
         yield f"{screen.without_id:,} rows of commands have no id"
     if screen.without_place:

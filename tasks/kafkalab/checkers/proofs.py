@@ -13,8 +13,9 @@ import duckdb
 from kafkalab.checkers.wellformed import WITHOUT_CLIENT
 
 _SEQUENCE = """
-SELECT count(*) FROM (SELECT "index" - row_number() OVER (ORDER BY "index") + 1 AS d FROM history)
-WHERE d <> 0
+SELECT count(*) FROM (
+    SELECT "index"::HUGEINT - row_number() OVER (ORDER BY "index") + 1 AS d FROM history
+) WHERE d <> 0
 """
 
 _NAMED = """

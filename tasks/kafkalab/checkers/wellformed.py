@@ -6,6 +6,7 @@ the *suspects*: the few commands for which `history.py` then asks the dear quest
 themselves. Whoever is no suspect is in order, for certain:
 
 order      rows lie in the file as `index` counts: 0, 1, 2, ...
+numbers    times, ids and offsets lie within ±BEYOND, so that nothing overflows.
 clocks     the times of one client, row after row, with what the lab stamps left out.
 commands   within a life (`open` begins one) the ids of a client's invocations rise, and a
            completion belongs to the invocation before it, is of the same op, and comes once.
@@ -32,6 +33,7 @@ Ints = npt.NDArray[np.integer[Any]]
 Bools = npt.NDArray[np.bool_]
 
 CLOCK_SLACK_NS = 50_000_000
+BEYOND = 2**62
 READS = (
     "index", "time_ns", "process", "type", "op", "op_id", "topic", "partition", "offset", "value",
 )  # fmt: skip
@@ -57,6 +59,7 @@ class Screen:
         self.nulls: set[str] = set()
         self.without_id = 0
         self.without_place = 0
+        self.beyond = 0
         self.kinds: dict[tuple[str, str], int] = {}  # (type, op) → rows
         self.processes, self._types, self._ops = Names(), Names(), Names()
         self._suspects: list[Ints] = []  # (process, op_id)
@@ -83,6 +86,9 @@ class Screen:
         kind, op = _codes(self._types, columns["type"]), _codes(self._ops, columns["op"])
         op_id = numbers(columns["op_id"], _NONE)
         time = numbers(columns["time_ns"], _NONE)
+        for told in (op_id, time, numbers(columns["offset"], _NONE)):
+            if int(told.max()) > BEYOND or int(told.min()) < -BEYOND:
+                self.beyond += int(((told > BEYOND) | (told < -BEYOND)).sum())
         self._count(kind, op)
         phase = self._table(self._types.names, _KINDS)[kind]
         self._records(columns, phase, op)

@@ -1,6 +1,7 @@
 """Too little, unknown claims and crashes are unknown, never pass; ceding needs a taker."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -111,3 +112,11 @@ def test_gaps_where_nothing_was_acknowledged_are_screened(write):
     table, context = history.table(rows), CheckContext(finished_ns)
     found = compose.judge(table, ["corrupt-value"], context, worth_rows=0)
     assert found == compose.judge(table, ["corrupt-value"], context)
+
+
+def test_a_detail_that_is_no_json_is_said_to_be_none(write):
+    rows, finished_ns = write("p0 open producer\np0 send t/0 1@0\nc0 poll t/0 1@0")
+    rows = [replace(row, detail="{") if row.op == "open" else row for row in rows]
+    for verdict in compose.judge(history.table(rows), ["unseen"], CheckContext(finished_ns)):
+        assert verdict.outcome == "unknown"
+        assert verdict.summary == "the history cannot be judged: the detail of a row is no JSON"

@@ -165,6 +165,12 @@ def test_what_every_row_must_have_is_named(rows, name):
     )
 
 
+@pytest.mark.parametrize("name", ["time_ns", "op_id", "offset"])
+def test_numbers_that_nobody_can_add_to_are_named(rows, name):
+    far = [*rows[:-1], replace(rows[-1], **{name: 2**63 - 1})]
+    assert "1 times, ids or offsets lie beyond 2^62" in problems(far)
+
+
 def test_values_that_are_no_small_numbers_are_judged_too(rows):
     far = [r if r.value is None else replace(r, value=r.value + 2**60) for r in rows]
     assert problems(far) == ""

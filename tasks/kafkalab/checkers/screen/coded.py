@@ -27,6 +27,7 @@ Mask = npt.NDArray[np.bool_]
 
 BATCH_ROWS = 1 << 17  # stays in the caches
 NULL = -1
+PARTS_MAX = 1 << 16  # Kafka has no limit; nobody has as many
 SEND, POLL = 0, 1  # codes of `op`
 INVOKE, OK, FAIL = 0, 1, 2  # codes of `type`
 
@@ -61,11 +62,12 @@ class Names:
 
 
 class Places:
-    """Partitions and their codes."""
+    """Partitions and their codes, which a table finds for partitions below PARTS_MAX."""
 
     def __init__(self, topics: Names) -> None:
         self._topics = topics
-        self._table = np.full((0, 0), NULL, dtype=np.int32)
+        self._table = np.full((0, 0), NULL, dtype=np.int32)  # [topic, part + 1] → code
+        self._codes: dict[tuple[int, int], int] = {}
         self.topic: list[int] = []
         self.part: list[int] = []
 
@@ -80,21 +82,35 @@ class Places:
         """Codes of places, shape (rows,), int32; NULL where there is no topic."""
         if not (topics >= 0).any():
             return np.full(len(topics), NULL, dtype=np.int32)
-        self._grow(len(self._topics), int(parts.max()) + 2)
+        if int(parts.min()) < NULL or int(parts.max()) >= PARTS_MAX:
+            return self._encode_one_by_one(topics, parts)
+        self._table = enlarged(self._table, (len(self._topics), int(parts.max()) + 2), NULL)
         places = np.where(topics < 0, NULL, self._table[topics, parts + 1])
         missing = (places < 0) & (topics >= 0)
         if missing.any():
-            width = self._table.shape[1]
-            for pair in np.unique(topics[missing].astype(np.int64) * width + parts[missing] + 1):
-                topic, part = divmod(int(pair), width)
-                self._table[topic, part] = len(self.topic)
-                self.topic.append(topic)
-                self.part.append(part - 1)
+            for topic, part in _pairs(topics[missing], parts[missing]):
+                self._table[topic, part + 1] = self._code(topic, part)
             places = np.where(topics < 0, NULL, self._table[topics, parts + 1])
         return places
 
-    def _grow(self, topics: int, parts: int) -> None:
-        self._table = enlarged(self._table, (topics, parts), NULL)
+    def _encode_one_by_one(self, topics: Codes, parts: Codes) -> Codes:
+        """The same of numbers that no table should have room for."""
+        places = np.full(len(topics), NULL, dtype=np.int32)
+        for topic, part in _pairs(topics[topics >= 0], parts[topics >= 0]):
+            places[(topics == topic) & (parts == part)] = self._code(topic, part)
+        return places
+
+    def _code(self, topic: int, part: int) -> int:
+        code = self._codes.setdefault((topic, part), len(self.topic))
+        if code == len(self.topic):
+            self.topic.append(topic)
+            self.part.append(part)
+        return code
+
+
+def _pairs(topics: Codes, parts: Codes) -> list[tuple[int, int]]:
+    keys = np.unique(topics.astype(np.int64) << 32 | (parts.astype(np.int64) + 2**31))
+    return [(int(key) >> 32, (int(key) & 2**32 - 1) - 2**31) for key in keys]
 
 
 @dataclass(frozen=True)
@@ -161,8 +177,9 @@ class Coder:
 
     def _place(self, name: str) -> int:
         topic, _, part = name.rpartition("/")
-        if not part.isdecimal():
-            return np.iinfo(np.int32).max
+        most = int(np.iinfo(np.int32).max)
+        if not part.isdecimal() or int(part) > most:  # a payload may hold anything
+            return most
         topics = np.array([self.topics.code(topic)], dtype=np.int32)
         return int(self.places.encode(topics, np.array([int(part)], dtype=np.int32))[0])
 

@@ -1,5 +1,6 @@
 """What is quiet, and what each doubt makes suspect: only its own partition."""
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
@@ -107,3 +108,17 @@ def test_a_poll_is_told_in_short(write):
     assert (second["part"], second["last"], second["n"]) == (1, 0, 1)
     assert first["begin_idx"] == second["begin_idx"] == first["idx"] - 1
     assert [p["type"] for p in tables["polls"].to_pylist()] == ["invoke", "invoke", "ok"]
+
+
+def test_partitions_of_any_number_have_a_code_each():
+    topics = coded.Names(("t", "u"))
+    places = coded.Places(topics)
+    told = np.array([0, 0, 1, -1, 1, 0], dtype=np.int32)
+    parts = np.array([2**31 - 1, 3, -7, 0, -7, -1], dtype=np.int32)
+    codes = places.encode(told, parts)
+    assert codes[3] == coded.NULL
+    names = [places.name(code) for code in codes[[0, 1, 2, 4, 5]]]
+    assert names == [("t", 2**31 - 1), ("t", 3), ("u", -7), ("u", -7), ("t", -1)]
+    again = places.encode(told[[1, 5]], parts[[1, 5]])
+    assert again.tolist() == codes[[1, 5]].tolist()
+    assert len(places) == 4
