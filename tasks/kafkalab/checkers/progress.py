@@ -25,8 +25,10 @@ From the injection of a fault until recovery_ns after it was healed nobody is bl
 no time of a deadlock or a stall. A stall that lasts recovery_ns beyond the healing belongs to
 unrecovered, if judged; what a stall has left beyond such times is its own.
 
-Too little is unknown: no two samples of a client that lie deadlock_ns apart; no fault that was
-healed, or nobody who tried afterwards.
+Too little is unknown: no sample of any client, or an operation in flight for deadlock_ns of a
+client no two of whose samples lie so far apart; no fault that was healed, or nobody who tried
+afterwards. A client that never had an operation in flight for so long did not stand still, however
+short it was looked at.
 
 Not checked: a client that shares its process with busy ones (the CPU is the process's); one that
 waits in an asynchronous commit; recovery of anything but sends and reading (an `open` after a fault
@@ -42,8 +44,12 @@ from kafkalab.model.history import CheckContext
 from kafkalab.model.verdict import ClaimVerdict
 
 _SAMPLED = """
-SELECT count(DISTINCT process) FROM cpu_use WHERE process IN (
+SELECT count(DISTINCT process) FROM actions WHERE op = 'sample' AND process IN (
     SELECT process FROM actions WHERE type = 'invoke' UNION SELECT process FROM sends)
+"""
+_UNREAD = """
+SELECT process AS client, list(DISTINCT op) AS in_flight, max(to_ns - from_ns) / 1e6 AS flight_ms
+FROM flights ANTI JOIN cpu_use USING (process) GROUP BY process ORDER BY process
 """
 
 _STUCK = """
@@ -85,14 +91,20 @@ def deadlock(view: HistoryView, context: CheckContext) -> ClaimVerdict:
     """No progress and no CPU for the bound, with operations in flight."""
     claim = "deadlock"
     bound = context.deadlock_ns / 1e9
-    view.use("cpu_use", "sends")
+    view.use("sends")
     sampled = view.number(_SAMPLED)
     if not sampled:
-        return unknown(claim, f"no client's CPU (op sample) was read over {bound:g} s")
+        return unknown(claim, "no client's CPU (op sample) was read")
     view.use("deadlocks")
+    stuck = view.find(_STUCK)
+    unread = view.find(_UNREAD)
+    if unread.count and not stuck.count:
+        names = ", ".join(each["client"] for each in unread.evidence)
+        lacking = f"had operations in flight for {bound:g} s in which nobody read its CPU"
+        return unknown(claim, f"{unread.count:,} clients ({names}) {lacking}", unread.evidence)
     return decided(
         claim,
-        view.find(_STUCK),
+        stuck,
         f"{{count}} clients stood still for {bound:g} s, without CPU, with operations in flight",
         f"none of {sampled:,} clients stood still for {bound:g} s with operations in flight",
     )

@@ -66,8 +66,9 @@ NOBODY_ASKS = Relation(("places",), "SELECT topic, part FROM places WHERE false"
 _SUSPECTS = """
 WITH marked AS (
     SELECT topic, part FROM places WHERE suspect UNION SELECT topic, part FROM waited
-    UNION SELECT topic, part FROM places
-    WHERE EXISTS (SELECT 1 FROM actions WHERE op IN ('fault', 'sample'))
+    UNION SELECT topic, part FROM places, context
+    WHERE (list_contains(claims, 'deadlock') AND EXISTS (FROM actions WHERE op = 'sample'))
+       OR (list_contains(claims, 'unrecovered') AND EXISTS (FROM actions WHERE op = 'fault'))
 ), whole AS (
     SELECT DISTINCT p.topic, p.part FROM places p JOIN marked m ON m.topic = p.topic AND m.part < 0
 )

@@ -14,6 +14,8 @@ from typing import Any
 
 from kafkalab.workloads.expansion import PARTITION_EVENTS, Event, expand
 
+_LIFE = frozenset({("invoke", "open"), ("ok", "close")})
+
 
 class Recorder:
     """Collects events of all drivers of one cell. Thread-safe."""
@@ -24,6 +26,7 @@ class Recorder:
         self._lock = threading.Lock()
         self._owned: dict[str, set[tuple[str, int]]] = {}  # client → partitions it has now
         self._moved = threading.Condition(self._lock)  # partitions were given or taken
+        self._living: dict[str, set[str]] = {}  # driver → its clients from `open` to `close`
 
     def listener(self, driver: str) -> Callable[[Event], None]:
         """A callback that records the events of one driver process."""
@@ -33,8 +36,14 @@ class Recorder:
                 self._events.append((driver, event))
                 if event["type"] in PARTITION_EVENTS:
                     self._own(event)
+                elif (event["type"], event.get("op")) in _LIFE:
+                    self._live(driver, event)
 
         return on_event
+
+    def _live(self, driver: str, event: Event) -> None:
+        living = self._living.setdefault(driver, set())
+        (living.add if event["op"] == "open" else living.discard)(event["client"])
 
     def _own(self, event: Event) -> None:
         owned = self._owned.setdefault(event["client"], set())
@@ -64,6 +73,13 @@ class Recorder:
         event = {"type": "event", "t": time_ns, "client": process, "op": op, "detail": detail}
         with self._lock:
             self._events.append(("lab", event))
+
+    def note_process(self, time_ns: int, driver: str, op: str, detail: Mapping[str, Any]) -> None:
+        """Record something about a driver's process, once for each client that lives in it."""
+        with self._lock:
+            living = sorted(self._living.get(driver, ()))
+        for client in living:
+            self.note(time_ns, client, op, detail)
 
     def columns(self) -> dict[str, Sequence[Any]]:
         """Expand everything recorded so far; call it when the drivers are done."""

@@ -2,7 +2,8 @@
 
 The process is read from outside (kernel or container), never from what the client says of itself:
 memory, CPU, and what went over its connections. What only the driver sees (heap, buffers) comes
-with its loop samples.
+with its loop samples. CPU and threads also go into the history, as `sample` rows of the clients
+that the process hosts: the claim deadlock rests on them.
 """
 
 from __future__ import annotations
@@ -58,6 +59,8 @@ class Sampler:
         stats = self._lab.host.stats(driver)
         if stats is None:
             return
+        used = {"cpu_ms": round(stats.cpu_s * 1e3), "threads": stats.threads}
+        self._lab.recorder.note_process(stats.time_ns, driver.name, "sample", used)
         source = f"driver:{driver.name}"
         values: dict[str, float] = {
             "rss_bytes": stats.rss_bytes,

@@ -105,3 +105,21 @@ def test_what_the_lab_does_is_there_and_the_table_is_well_formed():
     assert not history.validate(table)
     assert table["op"].to_pylist() == ["open", "open", "assigned", "assigned", "kill"]
     assert json.loads(table["detail"][0].as_py())["config"] == {"group": "g"}
+
+
+def test_what_a_process_does_is_noted_for_each_client_that_lives_in_it():
+    recorder = Recorder()
+    for driver, client in (("d0", "c0"), ("d0", "c1"), ("d1", "c2")):
+        listen = recorder.listener(driver)
+        listen({"type": "invoke", "t": 1, "id": 1, "op": "open", "client": client})
+    listen = recorder.listener("d0")
+    listen({"type": "invoke", "t": 2, "id": 2, "op": "close", "client": "c0"})
+    recorder.note_process(3, "d0", "sample", {"cpu_ms": 5})
+    listen({"type": "ok", "t": 4, "id": 2, "op": "close", "client": "c0"})
+    recorder.note_process(5, "d0", "sample", {"cpu_ms": 6})
+    recorder.note_process(6, "never", "sample", {"cpu_ms": 7})
+    columns = recorder.columns()
+    rows = zip(columns["time_ns"], columns["process"], columns["op"], strict=True)
+    assert [row for row in rows if row[2] == "sample"] == [
+        (3, "c0", "sample"), (3, "c1", "sample"), (5, "c1", "sample"),
+    ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""The sampler outlives a driver that cannot be read."""
+"""The sampler outlives a driver that cannot be read, and notes in the history what one used."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from kafkalab.model.cluster import ProcessStats
 from kafkalab.model.errors import InfrastructureError
 from kafkalab.workloads import sampler
+from kafkalab.workloads.recorder import Recorder
 from kafkalab.workloads.sampler import Sampler
 
 
@@ -22,7 +23,10 @@ def test_a_driver_that_cannot_be_read_leaves_a_hole_in_its_own_series_only(monke
         return ProcessStats(1, 1000, 0.1, 2, 3, 4, received_bytes=77, connections=-1)
 
     drivers = [SimpleNamespace(name="gone"), SimpleNamespace(name="here")]
-    lab = SimpleNamespace(drivers=drivers, host=SimpleNamespace(stats=stats), readings=[])
+    host, recorder = SimpleNamespace(stats=stats), Recorder()
+    lab = SimpleNamespace(drivers=drivers, host=host, readings=[], recorder=recorder)
+    opened = {"type": "invoke", "t": 1, "id": 1, "op": "open", "client": "c0"}
+    recorder.listener("here")(opened)
     with Sampler(lab):
         assert twice.acquire(timeout=5)
         assert twice.acquire(timeout=5)
@@ -30,3 +34,8 @@ def test_a_driver_that_cannot_be_read_leaves_a_hole_in_its_own_series_only(monke
     seen = {each.metric: each.value for each in lab.readings}
     assert seen["received_bytes"] == 77
     assert not {"sent_bytes", "connections"} & set(seen)  # what cannot be seen is no reading
+    columns = recorder.columns()
+    noted = zip(columns["process"], columns["op"], columns["detail"], strict=True)
+    assert set(noted) - {("c0", "open", '{"role": null, "config": {}}')} == {
+        ("c0", "sample", '{"cpu_ms": 100, "threads": 2}')
+    }
