@@ -13,8 +13,7 @@ Partitions with an expected share of fewer than ENOUGH records are not judged. W
 and with fewer than two partitions to compare the verdict is unknown: the claim was asked for, and
 nothing can be said.
 
-Not checked: fairness between groups or between members. The same rule for loops, which count
-and do not record, is measure/rates.py.
+Not checked: fairness between groups or between members; loops, which do not record.
 """
 
 from __future__ import annotations
