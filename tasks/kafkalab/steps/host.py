@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -49,6 +50,20 @@ class EngineHost:
             with suppress(InfrastructureError):  # it ended in between: there is nothing to look at
                 self.stats(driver)  # connections take their counters with them
             driver.terminate(TERMINATE_S)
+
+    def brokers(self) -> Mapping[str, int]:
+        """The cluster's brokers: name → id in the metadata."""
+        return {node.name: node.node_id for node in self._cluster.nodes}
+
+    def kill_broker(self, name: str) -> None:
+        """Crash a broker; raises unless it is seen to be gone."""
+        self._engine.kill(self._cluster, name)
+        if self._engine.alive(self._cluster, name):
+            raise InfrastructureError(f"expected broker {name} to be gone, it still runs.")
+
+    def restart_broker(self, name: str) -> None:
+        """Start a broker again on its data."""
+        self._cluster = self._engine.restart(self._cluster, name)
 
     def wire(self) -> Wire | None:
         """Every connection that the drivers had; None where the engine cannot tell."""

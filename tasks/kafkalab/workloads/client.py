@@ -14,6 +14,11 @@ from kafkalab.workloads.expansion import error_name
 from kafkalab.workloads.recorder import Recorder
 
 Offsets = Sequence[tuple[str, int, int]]
+POLL_S = 40.0  # beyond a poll's own time; longer than deadlock_ns, so that the history can show one
+
+
+class UnansweredError(DriverError):
+    """A command was not answered in time: the client hangs, or its driver does."""
 
 
 class Client:
@@ -41,15 +46,15 @@ class Client:
         return future
 
     def call(self, op: str, timeout_s: float, **fields: Any) -> Reply:
-        """Send a command and wait; raises `DriverError` when it does not answer in time."""
+        """Send a command and wait; raises `UnansweredError` when that takes too long."""
         return self.wait(self.submit(op, **fields), op, timeout_s)
 
     def wait(self, future: Future[Reply], op: str, timeout_s: float) -> Reply:
-        """How a submitted command ended; raises `DriverError` when that takes too long."""
+        """How a submitted command ended; raises `UnansweredError` when that takes too long."""
         try:
             return future.result(timeout_s)
         except FutureTimeoutError as error:
-            raise DriverError(
+            raise UnansweredError(
                 f"{self.name} ({self.driver.name}): '{op}' was not answered in {timeout_s:g} s; "
                 f"its log is {self.driver.log}."
             ) from error
@@ -88,7 +93,7 @@ class Client:
     def poll(self, max_records: int, timeout_ms: int) -> list[Sequence[Any]]:
         """Poll once; the records as the contract has them. Raises `DriverError` on failure."""
         reply = self.call(
-            "poll", 30 + timeout_ms / 1e3, max_records=max_records, timeout_ms=timeout_ms
+            "poll", POLL_S + timeout_ms / 1e3, max_records=max_records, timeout_ms=timeout_ms
         )
         return list(self._must(reply, "poll").raw.get("records") or ())
 

@@ -7,7 +7,9 @@ What is driven, per mode, after `records` were produced to the mode's topic:
 delivered. The program asks once more before it closes: some clients (franz-go) count what they
 gave last as being worked on until then, and commit only what was before;
 `revoke`         as `close`, but a second member joins: what is revoked must be committed before;
-`crash`          sync commits up to half, then SIGKILL; a new member goes on in the same group.
+`crash`          sync commits up to the middle of a partition, then SIGKILL; a new member goes on in
+the same group, from where that was; then a group of its own reads all, so that what was skipped is
+told from what was lost.
 After each mode the lab's admin reads the group's offsets from the coordinator (`group_offsets`
 rows). What is legal: an offset never goes beyond what was delivered, never backwards, what was
 acknowledged is found, and a clean close leaves the next offset of what was delivered. Not checked
@@ -19,7 +21,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from kafkalab.model.errors import UsageError
@@ -30,7 +32,10 @@ from kafkalab.workloads.lab import Driven, Lab, Workload
 CLAIMS = frozenset(
     {
         "commit-ahead", "commit-behind", "commit-regression", "commit-lost", "lost-write",
-        "unseen", "duplicate", "corrupt-value", "G1a", "stall", "hung-close",
+        "unseen", "duplicate", "delivered-twice", "inconsistent-offsets", "corrupt-value", "G1a",
+        "wrong-topic", "stall", "hung-close", "double-owner", "consumed-after-revoke",
+        "zombie-member", "skipped-past-commit", "reread-below-commit", "rounds-to-converge",
+        *roles.ORDER,
     }
 )  # fmt: skip
 
@@ -180,12 +185,15 @@ def _wait_for_group(stage: _Stage, bound_s: float) -> None:
 
 def _crash(stage: _Stage) -> None:
     driver = stage.lab.driver("crash")
-    first = stage.consumer("c-crash-1", driver, auto_commit=False, session_timeout_ms=6000)
+    limit = stage.load.poll_records  # of each delivery, for those that fix it when they open
+    config = {"auto_commit": False, "session_timeout_ms": 6000, "max_poll_records": limit}
+    first = stage.consumer("c-crash-1", driver, **config)
 
     def commit(records: list[Any]) -> None:
         first.wait(first.commit(next_offsets(records), "sync"), "commit", 30)
 
-    stage.read(first, commit, until=stage.load.records // 2)
+    # Less than a partition has, so that the next owner must find its place within one.
+    stage.read(first, commit, until=stage.load.records // stage.load.partitions * 3 // 4)
     driver.kill()
     stage.lab.recorder.note(time.monotonic_ns(), first.name, "kill", {"driver": driver.name})
     second = stage.consumer("c-crash-2", stage.lab.drivers[0], auto_commit=False)
@@ -195,6 +203,14 @@ def _crash(stage: _Stage) -> None:
 
     stage.read(second, commit_on)
     roles.close(stage.lab, [second])
+    _read_by_another_group(stage)
+
+
+def _read_by_another_group(stage: _Stage) -> None:
+    other = replace(stage, delivered=roles.Delivered())
+    reader = other.consumer("c-crash-all", stage.lab.drivers[0], group=f"{stage.group}-all")
+    other.read(reader, lambda _records: None)
+    roles.close(stage.lab, [reader])
 
 
 _MODES: dict[str, Callable[[_Stage], None]] = {

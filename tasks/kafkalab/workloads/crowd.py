@@ -4,7 +4,8 @@ What is driven: half of `clients` produce, half consume as one group with a part
 opened at the same time from `processes` driver processes. Then all are closed, and a fresh pair
 must make a round trip on a new topic within the bounds. What is legal: every acknowledged value
 is read; while the members join, records may be delivered again. A client that never becomes
-usable is `startup`, one that gets nothing is `stall`, one that does not close `hung-close`.
+usable is `startup`, one that gets nothing is `stall`, one that does not close `hung-close`, one
+that waits for ever without CPU `deadlock`.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ from kafkalab.workloads.lab import Driven, Lab, Workload
 
 CLAIMS = frozenset(
     {
-        "startup", "lost-write", "unseen", "duplicate", "inconsistent-offsets", "corrupt-value",
-        "G1a", "wrong-topic", "stall", "hung-close",
+        "startup", "lost-write", "unseen", "duplicate", "delivered-twice", "inconsistent-offsets",
+        "corrupt-value", "G1a", "wrong-topic", "stall", "deadlock", "hung-close",
+        *roles.ORDER,
     }
 )  # fmt: skip
 

@@ -40,6 +40,15 @@ class Host(Protocol):
     def stop(self, driver: Driver) -> None:
         """End a driver: SIGTERM, bounded, then SIGKILL."""
 
+    def brokers(self) -> Mapping[str, int]:
+        """The cluster's brokers: name → id in the metadata."""
+
+    def kill_broker(self, name: str) -> None:
+        """Crash a broker; raises `InfrastructureError` unless it is seen to be gone."""
+
+    def restart_broker(self, name: str) -> None:
+        """Start a broker again on its data; it serves when the metadata shows it."""
+
 
 @dataclass
 class Lab:
@@ -94,6 +103,11 @@ class Lab:
         self.readings.append(Reading(time.monotonic_ns(), "lab", MARK, 0.0, text))
         self.progress(text)
 
+    def note_fault(self, fault: str, phase: str) -> None:
+        """A fault was `injected` or `healed`, for the history; `fault` is its own in the cell."""
+        detail = {"fault": fault, "phase": phase}
+        self.recorder.note(time.monotonic_ns(), "lab", "fault", detail)
+
     def check_time(self) -> None:
         """Raise when the cell's time is over; a cell that was cut short is unknown."""
         if time.monotonic() > self.deadline:
@@ -115,6 +129,7 @@ class Driven:
     metrics: Mapping[str, float] = field(default_factory=dict)
     samples: Mapping[str, int] = field(default_factory=dict)
     claims: tuple[ClaimVerdict, ...] = ()  # judged from loops or series rather than the history
+    also: tuple[str, ...] = ()  # claims to be judged on the history beside the scenario's own
 
 
 @dataclass(frozen=True)

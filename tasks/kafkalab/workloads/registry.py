@@ -15,6 +15,7 @@ WORKLOADS: dict[str, str] = {
     "commits": "kafkalab.workloads.commits:WORKLOAD",
     "slow_consumer": "kafkalab.workloads.slow_consumer:WORKLOAD",
     "hot_partition": "kafkalab.workloads.hot_partition:WORKLOAD",
+    "outage": "kafkalab.workloads.outage:WORKLOAD",
     "steady": "kafkalab.workloads.steady:WORKLOAD",
     "paired_produce": "kafkalab.workloads.throughput:PRODUCE",
     "paired_consume": "kafkalab.workloads.throughput:CONSUME",

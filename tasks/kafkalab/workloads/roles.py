@@ -17,8 +17,7 @@ from typing import Any
 from kafkalab.clients.driver import Driver
 from kafkalab.model.errors import InfrastructureError
 from kafkalab.model.history import CheckContext
-from kafkalab.model.verdict import ClaimVerdict, Outcome
-from kafkalab.workloads.client import Client
+from kafkalab.workloads.client import Client, UnansweredError
 from kafkalab.workloads.lab import Lab
 
 # what any workload can be judged for whose clients send and poll more than once
@@ -31,7 +30,7 @@ ORDER = frozenset(
 CLOSE_S = 15.0
 STALL_S = 10.0
 JOIN_S = 30.0  # until each member of a group has been given partitions
-SETTLE_S = 2.0  # beyond the stall bound, so that a stall is seen as longer than the bound
+SETTLE_S = 2.0  # beyond a bound, so that what breaks it is seen as longer
 
 
 class Delivered:
@@ -94,49 +93,54 @@ def consume(
     poll_records: int,
     work_us: int = 0,
 ) -> int:
-    """Poll until told to stop; `work_us` of work per record makes the consumer slow."""
+    """Poll until told to stop; `work_us` of work per record makes the consumer slow.
+
+    A poll that never comes back ends this client's reading and no more: the history has it.
+    """
     total = 0
     while not stop.is_set():
         lab.check_time()
-        records = client.poll(poll_records, 500)
+        try:
+            records = client.poll(poll_records, 500)
+        except UnansweredError as error:
+            lab.progress(str(error))
+            break
         total += delivered.add(records)
         if work_us and records:
             stop.wait(len(records) * work_us / 1e6)  # the application's own work, not a wait
     return total
 
 
-def drain(lab: Lab, delivered: Delivered, topic: str, partitions: int) -> bool:
-    """Wait until the topic's ends are delivered; False when nothing moved for the stall bound."""
+def drain(
+    lab: Lab,
+    delivered: Delivered,
+    topic: str,
+    partitions: int,
+    patience_s: float = STALL_S + SETTLE_S,
+) -> bool:
+    """Wait until the topic's ends are delivered; False when nothing moved for `patience_s`."""
     ends = {(topic, p): end for p, end in lab.admin.end_offsets(topic, partitions).items()}
     started = time.monotonic()
     while not delivered.reached(ends):
         lab.check_time()
-        if time.monotonic() - max(delivered.moved_at, started) > STALL_S + SETTLE_S:
+        if time.monotonic() - max(delivered.moved_at, started) > patience_s:
             return False
         delivered.wait(0.5)
     return True
 
 
-def shared_group(lab: Lab, members: Sequence[Client]) -> ClaimVerdict:
-    """Wait until each member of a group has been given partitions: claim `unshared-group`.
+def wait_for_shares(lab: Lab, members: Sequence[Client]) -> None:
+    """Wait until each member of a group has been given partitions, or somewhat beyond the bound.
 
     The members must be polling already, and subscribe to at least as many partitions as they are.
     """
     lab.mark(f"wait until {len(members)} members share the group")
-    until = time.monotonic() + JOIN_S
-    names = [member.name for member in members]
-    while lacking := [name for name in names if not lab.recorder.owned(name)]:
+    until = time.monotonic() + JOIN_S + SETTLE_S
+    while not all(lab.recorder.owned(member.name) for member in members):
         lab.check_time()
         if time.monotonic() > until:
-            break
+            return
         lab.recorder.wait(0.5)
-    count = len(lacking)
-    if not lacking:
-        summary = f"each of {len(names)} members was given partitions"
-        return ClaimVerdict("unshared-group", Outcome.PASS, 0, summary)
-    summary = f"{', '.join(lacking)} of {len(names)} members had no partition after {JOIN_S:g} s"
-    evidence = tuple({"member": name, "partitions": lab.recorder.owned(name)} for name in names)
-    return ClaimVerdict("unshared-group", Outcome.FAIL, count, summary, evidence)
 
 
 def finish(futures: Iterable[Future[int]], stop: threading.Event) -> None:
@@ -176,5 +180,6 @@ def context(**changes: object) -> CheckContext:
         finished_ns=time.monotonic_ns(),
         stall_ns=int(STALL_S * 1e9),
         close_ns=int(CLOSE_S * 1e9),
+        join_ns=int(JOIN_S * 1e9),
         **changes,  # type: ignore[arg-type]
     )

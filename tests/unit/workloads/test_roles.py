@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -10,6 +12,7 @@ from kafkalab.model.cluster import ProcessStats
 from kafkalab.model.errors import UsageError
 from kafkalab.model.verdict import Outcome
 from kafkalab.workloads import hot_partition, loops, roles
+from kafkalab.workloads.client import UnansweredError
 from kafkalab.workloads.commits import Load as CommitLoad
 from kafkalab.workloads.commits import next_offsets
 
@@ -93,3 +96,42 @@ def test_fairness_is_the_least_share_of_what_could_be_expected():
     load = hot_partition.Load(30_000, 3_000, 3, 500, 200, 100, 0.1)
     assert hot_partition._ratio(load, {0: 10_500, 1: 3_000, 2: 3_000, 3: 3_000}) == 1.0
     assert hot_partition._ratio(load, {0: 19_400, 1: 50, 2: 25, 3: 25}) == pytest.approx(25 / 3_000)
+
+
+def test_a_group_is_waited_for_until_each_member_has_something(monkeypatch):
+    monkeypatch.setattr(roles, "JOIN_S", 0.2)
+    monkeypatch.setattr(roles, "SETTLE_S", 0.1)
+    owned = {"c0": [["t", 0]], "c1": []}
+    waits = []
+    recorder = SimpleNamespace(owned=owned.get, wait=waits.append)
+    lab = SimpleNamespace(recorder=recorder, mark=lambda _: None, check_time=lambda: None)
+    members = [SimpleNamespace(name="c0"), SimpleNamespace(name="c1")]
+    roles.wait_for_shares(lab, members)
+    assert waits  # and it gave up: the history tells what was lacking
+    owned["c1"] = [["t", 1]]
+    waits.clear()
+    roles.wait_for_shares(lab, members)
+    assert waits == []
+
+
+def test_who_never_comes_back_from_a_poll_ends_its_own_reading_only():
+    said = []
+
+    def poll(_most, _wait):
+        raise UnansweredError("c0: 'poll' was not answered")
+
+    lab = SimpleNamespace(check_time=lambda: None, progress=said.append)
+    client = SimpleNamespace(poll=poll)
+    assert roles.consume(lab, client, roles.Delivered(), threading.Event(), 10) == 0
+    assert said == ["c0: 'poll' was not answered"]
+
+
+def test_a_drain_is_as_patient_as_it_is_told():
+    delivered = roles.Delivered()
+    admin = SimpleNamespace(end_offsets=lambda _topic, _count: {0: 1})
+    lab = SimpleNamespace(check_time=lambda: None, admin=admin)
+    began = time.monotonic()
+    assert not roles.drain(lab, delivered, "t", 1, patience_s=0.6)
+    assert 0.5 < time.monotonic() - began < 5
+    delivered.add([record(0, 0)])
+    assert roles.drain(lab, delivered, "t", 1, patience_s=0.6)
