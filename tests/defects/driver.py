@@ -17,7 +17,11 @@ stall           after 300 records nothing is delivered any more                 
 starve          partition 2 is held back until the others have nothing left      starved-partition
 commit-ahead    commits ten beyond what was delivered                            commit-ahead
 commit-lost     acknowledges commits that it did not make                        commit-lost
+resume-late     a new owner skips the first records after the committed offset   skipped-past-commit
+resume-early    a new owner begins before the committed offset                   reread-below-commit
 stay-out        a member that never joins its group                              unshared-group
+freeze          a poll never comes back, without CPU                             deadlock
+give-up         delivers nothing any more once nothing came for five seconds     unrecovered
 hang-close      close of a consumer never comes back                             hung-close
 leak            keeps what it has delivered                                      leak
 slow            takes 30 % less through produce and consume                      regression
@@ -264,6 +268,36 @@ class CommitLost(ConsumerClient):
         return offsets
 
 
+class ResumeLate(ConsumerClient):
+    """Counts what it had prefetched as processed: a new owner leaves it out."""
+
+    skip: dict[int, int] | None = None  # partition → offset below which nothing is given
+
+    def deliver(self, messages: list[Any]) -> list[list[Any]]:
+        """Leave out the first five of a partition that it does not read from its start."""
+        self.skip = self.skip or {}
+        out = []
+        for record in super().deliver(messages):
+            partition, offset = record[1:3]
+            first = self.skip.setdefault(partition, offset + 5 if offset else 0)
+            if offset >= first:
+                out.append(record)
+        return out
+
+
+class ResumeEarly(ConsumerClient):
+    """Asks for the committed offset, and begins before it."""
+
+    def on_partitions(self, kind: str, partitions: list[Any]) -> None:
+        """Twenty records early, where something was committed."""
+        super().on_partitions(kind, partitions)
+        if kind == "assigned" and partitions:
+            found = self.native.committed(partitions, 10)
+            for each in found:
+                each.offset = max(each.offset - 20, 0) if each.offset > 0 else each.offset
+            self.native.assign(found)
+
+
 class StayOut(ConsumerClient):
     """Subscribes, and never joins: its assignment stays empty, without an error."""
 
@@ -277,6 +311,39 @@ class HangClose(ConsumerClient):
     def close_native(self) -> None:
         """Wait for ever."""
         threading.Event().wait()
+
+
+class Freeze(ConsumerClient):
+    """Waits in a poll for a lock that nobody gives back."""
+
+    given = 0
+
+    def fetch(self, max_records: int, timeout_s: float) -> list[Any]:
+        """Wait for ever once 30 records were given."""
+        if self.given >= 30:
+            threading.Event().wait()
+        messages = super().fetch(min(max_records, 30), timeout_s)
+        self.given += len(messages)
+        return messages
+
+
+class GiveUp(ConsumerClient):
+    """Ends its stream when the broker is away for long, and tells nobody."""
+
+    came: float | None = None
+    over = False
+
+    def fetch(self, max_records: int, timeout_s: float) -> list[Any]:
+        """Nothing any more once records had come and then none for five seconds."""
+        if self.over:
+            time.sleep(timeout_s)
+            return []
+        messages = super().fetch(max_records, timeout_s)
+        now = time.monotonic()
+        if messages:
+            self.came = now
+        self.over = self.came is not None and now - self.came > 5
+        return messages
 
 
 class Leak(ConsumerClient):
@@ -307,7 +374,11 @@ DEFECTS: dict[str, dict[str, type]] = {
     "starve": {"consumer": Starve},
     "commit-ahead": {"consumer": CommitAhead},
     "commit-lost": {"consumer": CommitLost},
+    "resume-late": {"consumer": ResumeLate},
+    "resume-early": {"consumer": ResumeEarly},
     "stay-out": {"consumer": StayOut},
+    "freeze": {"consumer": Freeze},
+    "give-up": {"consumer": GiveUp},
     "hang-close": {"consumer": HangClose},
     "leak": {"consumer": Leak},
     "slow": {"producer": SlowProducer, "consumer": SlowConsumer},

@@ -19,10 +19,10 @@ SEED = 7_000_000
 # never red (legal, and reported)
 LEGAL = {"int-send-skip", "G0", "G0-process", "G0-realtime"}
 # what the model has no part for: clients that read and write, CPU, faults, a bound on fairness,
-# members that stand still; golden histories hold them
+# members that stand still or idle; golden histories hold them
 NO_PLANT = {
     "G1c", "G1c-process", "G1c-realtime", "zombie-member", "paused-kept", "deadlock",
-    "unrecovered", "slow-watermark", "starved-partition",
+    "unrecovered", "slow-watermark", "starved-partition", "unshared-group",
 }  # fmt: skip
 
 

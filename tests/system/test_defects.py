@@ -26,13 +26,17 @@ PLANTED = {
     "hang-close": ("C01", "hung-close"),
     "commit-ahead": ("C13", "commit-ahead"),
     "commit-lost": ("C13", "commit-lost"),
+    "resume-late": ("C13", "skipped-past-commit"),
+    "resume-early": ("C13", "reread-below-commit"),
+    "freeze": ("C02", "deadlock"),
+    "give-up": ("K03", "unrecovered"),
     "starve": ("B04", "starved-partition"),
     "leak": ("M01", "leak"),
     "slow": ("P02", "regression"),
 }
 QUICK = ("drop", "commit-ahead")
 BESIDE = {"stay-out": ["confluent-kafka@pinned"]}  # who has the group meanwhile
-CLEAN = ("C01", "C11", "C13", "B04", "M01", "P02")
+CLEAN = ("C01", "C02", "C11", "C13", "B04", "M01", "P02", "K03")
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(400)]
 

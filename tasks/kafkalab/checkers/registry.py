@@ -29,6 +29,7 @@ from kafkalab.checkers import (
     progress_tables,
     rebalance,
     rebalance_tables,
+    sharing,
     stall,
     tables,
     transaction_tables,
@@ -85,6 +86,7 @@ CHECKERS: Mapping[str, Checker] = MappingProxyType(
         "orphan-partition": rebalance.orphan_partition,
         "needless-move": rebalance.needless_move,
         "rounds-to-converge": rebalance.rounds_to_converge,
+        "unshared-group": sharing.unshared_group,
         "paused-lost": pausing.paused_lost,
         "paused-kept": pausing.paused_kept,
         # liveness
@@ -113,6 +115,7 @@ RELATIONS: Mapping[str, Relation] = MappingProxyType(
         **ownership_tables.RELATIONS,
         **handover.RELATIONS,
         **rebalance_tables.RELATIONS,
+        **sharing.RELATIONS,
         **pausing.RELATIONS,
         **fairness.RELATIONS,
     }
@@ -154,7 +157,6 @@ _ELSEWHERE: Mapping[str, str] = MappingProxyType(
     {
         "leak": "measure/growth.py",
         "regression": "measure/paired.py",
-        "unshared-group": "workloads/roles.py",
         "crash": "steps/evidence.py",
         "error-in-log": "steps/evidence.py",
     }

@@ -53,6 +53,7 @@ CLAIMS = MappingProxyType(
         "orphan-partition": "no member owned a partition after the group had converged",
         "needless-move": "a cooperative rebalance moved a partition that it could have left",
         "rounds-to-converge": "a group took more rebalances to converge than the bound",
+        "unshared-group": "a member of a group was given no partition though another had two",
         "paused-lost": "a partition that a rebalance left alone was no longer paused",
         "paused-kept": "a partition that was taken and given anew was still paused",
         "zombie-member": "put out of the group, and still consuming",
@@ -63,7 +64,6 @@ CLAIMS = MappingProxyType(
         "deadlock": "no progress and no CPU for the bound, with operations in flight",
         "unrecovered": "no progress within the bound after a fault was healed",
         "slow-watermark": "acknowledged with acks=all, and not readable within the bound",
-        "unshared-group": "a member of a group was given no partition though there were enough",
         "starved-partition": "a partition got far less than its fair share of deliveries",
         # resource
         "leak": "memory grows on the plateau, by a robust slope with its confidence",

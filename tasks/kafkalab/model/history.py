@@ -107,6 +107,7 @@ class CheckContext:
     close_ns: int = 15_000_000_000  # a close that takes longer is hung
     startup_ns: int = 30_000_000_000  # from `open` to the first usable operation
     settle_ns: int = 15_000_000_000  # a group that does not change for this long has converged
+    join_ns: int = 30_000_000_000  # a member that polls must be given its part within this
     rounds_max: int = 3  # rebalances that one change of the members may take; cooperative needs 2
     zombie_ns: int = 10_000_000_000  # a member put out of its group must notice within this
     deadlock_ns: int = 30_000_000_000  # no progress and no CPU for this long: a deadlock

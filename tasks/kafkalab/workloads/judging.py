@@ -27,15 +27,19 @@ def history_table(recorder: Recorder) -> pa.Table:
 def history_claims(
     scenario: Scenario, driven: Driven, crashes: Iterable[ClaimVerdict]
 ) -> tuple[str, ...]:
-    """The claims of the scenario that are left for the history, in its order."""
+    """The claims of the scenario that are left for the history, in its order, and what is due too.
+
+    What a workload names beside them depends on the cell: only a group of several has shares.
+    """
     given = {claim.claim for claim in (*driven.claims, *crashes)}
-    return tuple(name for name in scenario.claims if name not in given)
+    wanted = dict.fromkeys((*scenario.claims, *driven.also))
+    return tuple(name for name in wanted if name not in given)
 
 
 def claims(
     scenario: Scenario, table: pa.Table, driven: Driven, crashes: Iterable[ClaimVerdict]
 ) -> tuple[ClaimVerdict, ...]:
-    """One verdict per claim of the scenario, in its order, then what nobody asked for (crashes)."""
+    """One verdict per claim of the scenario, in its order, then what it did not ask for itself."""
     given = {claim.claim: claim for claim in (*driven.claims, *crashes)}
     rest = history_claims(scenario, driven, given.values())
     judged = explain(table, compose.judge(table, rest, driven.context))

@@ -19,7 +19,6 @@ from dataclasses import dataclass
 
 from kafkalab.clients.driver import Driver
 from kafkalab.model.errors import UsageError
-from kafkalab.model.verdict import ClaimVerdict
 from kafkalab.workloads import roles
 from kafkalab.workloads.client import Client
 from kafkalab.workloads.lab import Driven, Lab, Workload
@@ -70,7 +69,6 @@ def drive(lab: Lab, load: Load) -> Driven:
     for producer in producers:
         producer.open("producer", {"acks": -1, "idempotence": True})
     share = load.records // len(producers)
-    claims: tuple[ClaimVerdict, ...] = ()
     with lab.threads(len(producers) + len(consumers)) as pool:
         lab.mark(f"produce {load.records:,} records of {load.record_bytes:,} bytes and consume")
         reading = [
@@ -79,7 +77,7 @@ def drive(lab: Lab, load: Load) -> Driven:
         ]
         try:
             if several > 1:
-                claims = (roles.shared_group(lab, consumers),)
+                roles.wait_for_shares(lab, consumers)
             writing = [
                 pool.submit(
                     roles.produce, lab, p, topic, lab.values(share), load.record_bytes,
@@ -97,7 +95,8 @@ def drive(lab: Lab, load: Load) -> Driven:
     roles.close(lab, [*producers, *consumers])
     bounds = roles.context(redelivery_allowed=len(consumers) > 1)
     lab.progress(f"sent {sent:,}, delivered {delivered.records:,}")
-    return Driven(bounds, metrics, {"sent": sent, "delivered": delivered.records}, claims)
+    also = ("unshared-group",) if several > 1 else ()
+    return Driven(bounds, metrics, {"sent": sent, "delivered": delivered.records}, also=also)
 
 
 def _clients(lab: Lab, drivers: Sequence[Driver], kind: str, count: int) -> list[Client]:
