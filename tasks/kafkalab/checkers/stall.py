@@ -180,6 +180,8 @@ WITH positioned AS (
 ), had AS (
     SELECT scope, value, min(time_ns) AS first_ns FROM deliveries
     WHERE value IS NOT NULL AND EXISTS (SELECT 1 FROM idle) GROUP BY ALL
+), beginners AS (
+    SELECT scope FROM clients GROUP BY scope HAVING bool_or(from_start)
 )
 SELECT p.reader, p.scope, p.topic, p.part, p.to_ns, p.position,
        greatest(p.from_ns, min(s.ready_ns)) AS from_ns, count(*) AS records,
@@ -187,11 +189,13 @@ SELECT p.reader, p.scope, p.topic, p.part, p.to_ns, p.position,
 FROM context c, positioned p
 JOIN offered s ON s.topic = p.topic AND s.part = p.part AND s.off > p.position
      AND s.ready_ns < p.to_ns - c.stall_ns
-JOIN spans n ON n.scope = p.scope AND n.topic = p.topic AND n.part = p.part AND n.start <= s.off
+LEFT JOIN spans n ON n.scope = p.scope AND n.topic = p.topic AND n.part = p.part
+LEFT JOIN beginners b ON b.scope = p.scope
 LEFT JOIN had h ON h.scope = p.scope AND h.value = s.value AND h.first_ns < p.to_ns
 LEFT JOIN skips k ON k.scope = p.scope AND k.topic = p.topic AND k.part = p.part
      AND s.off BETWEEN k.low AND k.high
 WHERE h.value IS NULL AND k.scope IS NULL
+  AND (n.start <= s.off OR (n.scope IS NULL AND b.scope IS NOT NULL))
 GROUP BY p.reader, p.scope, p.topic, p.part, p.to_ns, p.position, p.from_ns, c.stall_ns
 HAVING p.to_ns - greatest(p.from_ns, min(s.ready_ns)) > c.stall_ns
 """

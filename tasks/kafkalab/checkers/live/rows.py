@@ -11,6 +11,7 @@ operations that no claim of the live form looks at.
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pyarrow as pa
@@ -96,11 +97,35 @@ def _intended(rows: pa.Table, topic: pa.Array, names: Names) -> pa.Array:
 
 
 def actions(rows: pa.Table, names: Names) -> pa.Table:
-    """The rows of everything else that a claim may look at, with the numbers of their names."""
+    """The rows of everything else that a claim may look at, with the numbers of their names.
+
+    `named` are the topics of a `subscribe`, null elsewhere.
+    """
     other = pc.invert(pc.is_in(rows["op"], value_set=pa.concat_arrays([_OPS, _IGNORED])))
     kept = rows.filter(other)
     kept = kept.append_column("pid", names.encode(kept["process"]))
-    return kept.append_column("tid", names.encode(kept["topic"]))
+    kept = kept.append_column("tid", names.encode(kept["topic"]))
+    return kept.append_column("named", _named(kept, names))
+
+
+def _named(rows: pa.Table, names: Names) -> pa.Array:
+    asked = pc.equal(rows["op"], "subscribe").to_pylist()
+    details = rows["detail"]
+    numbers = [
+        [names.number(topic) for topic in _topics(details[at].as_py())] if named else None
+        for at, named in enumerate(asked)
+    ]
+    return pa.array(numbers, pa.list_(pa.int32()))
+
+
+def _topics(detail: str | None) -> list[str]:
+    """None where the detail is no JSON: then the checkers cannot read it either, and say so."""
+    try:
+        found = json.loads(detail or "{}")
+    except ValueError:
+        return []
+    topics = found.get("topics") if isinstance(found, dict) else None
+    return [topic for topic in topics or () if isinstance(topic, str)]
 
 
 def whole(kept: pa.Table, others: pa.Table, names: Names) -> pa.Table:

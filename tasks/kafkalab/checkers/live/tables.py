@@ -102,7 +102,7 @@ WITH leaps AS (
 SELECT DISTINCT topic, part, unnest([before, between, off]) AS off FROM over
 """
 
-# What each reader was given of a partition, or is responsible for.
+# What each reader was given of a partition, or is responsible for; or may be, having subscribed.
 _DUE = """
 CREATE OR REPLACE TEMP TABLE due AS
 SELECT scope, topic, part, max(high) AS top, bool_or(alive) AS alive FROM (
@@ -112,6 +112,10 @@ SELECT scope, topic, part, max(high) AS top, bool_or(alive) AS alive FROM (
     FROM (SELECT DISTINCT pid, tid, "partition" AS part FROM acts
           WHERE op IN ('assigned', 'assign') AND tid IS NOT NULL) a
     JOIN readers r ON r.process = a.pid
+    UNION ALL
+    SELECT DISTINCT r.scope, n.tid, u.part, CAST(-1 AS BIGINT), r.alive
+    FROM (SELECT DISTINCT pid, unnest(named) AS tid FROM acts) n JOIN readers r ON r.process = n.pid
+    JOIN (SELECT DISTINCT topic, part FROM units WHERE off IS NOT NULL) u ON u.topic = n.tid
 ) GROUP BY scope, topic, part
 """
 
