@@ -19,7 +19,7 @@ such time, nor is any that reaches into it.
 
 Too little is unknown: no group with two members was assigned anything.
 
-Not checked: members of patterns; how even the shares are beside that; a member that a group of many
+Not checked: members of patterns; a client that was opened again; how even the shares are beside that; a member that a group of many
 rebalances never lets in, if the others' partitions change hands meanwhile (rounds-to-converge).
 
 Source: KIP-54 and the assignors of the Java client (range, round-robin, sticky).
@@ -57,9 +57,8 @@ WITH ends AS (
            greatest(w.from_ns, a.from_ns, b.from_ns, n.since_ns) AS from_ns,
            least(w.to_ns, a.to_ns, b.to_ns) AS to_ns
     FROM without w JOIN wanted n ON n.process = w.process
-    JOIN ownerships a ON a.grp = w.grp AND a.topic = n.topic AND a.process <> w.process
-    JOIN ownerships b ON b.grp = a.grp AND b.topic = a.topic AND b.process = a.process
-         AND b.part > a.part
+    JOIN ownerships a ON a.grp = w.grp AND a.topic = n.topic
+    JOIN ownerships b ON b.process = a.process AND b.topic = a.topic AND b.part > a.part
 ), long AS (
     SELECT b.* FROM beside b, context c WHERE b.to_ns - b.from_ns > c.join_ns
       AND NOT EXISTS (SELECT 1 FROM outages o
