@@ -10,11 +10,11 @@ poll that has nothing to give may wait for ever. Not counted: `open` (startup's)
 commit (it may wait for the next poll), loops (they last), the lab's admin client.
 
     deadlock     an operation was in flight for all of deadlock_ns, in which its client made no
-                 progress and its process used less than deadlock_cpu_ratio of one core: between
-                 two samples that lie so far apart. One finding a client; the thread dump taken
-                 after that, if there was one, is its evidence. A client that was never usable is
-                 startup's, if judged. What a deadlock explains is not counted by stall,
-                 hung-close and unrecovered.
+                 progress and its process used less than deadlock_cpu_ratio of one core for each
+                 client in it (an idle one heartbeats and ticks): between two samples that lie so
+                 far apart. One finding a client; the thread dump taken after that, if there was
+                 one, is its evidence. A client that was never usable is startup's, if judged. What
+                 a deadlock explains is not counted by stall, hung-close and unrecovered.
     unrecovered  after a fault was healed a client tried for longer than recovery_ns and had no
                  success: a producer that was sending, with one second between two sends
                  forgiven, and no send ended as ok; or a reader that stall.py says was waiting,
@@ -30,9 +30,10 @@ client no two of whose samples lie so far apart; no fault that was healed, or no
 afterwards. A client that never had an operation in flight for so long did not stand still, however
 short it was looked at.
 
-Not checked: a client that shares its process with busy ones (the CPU is the process's); one that
-waits in an asynchronous commit; recovery of anything but sends and reading (an `open` after a fault
-is startup's, a `close` hung-close's); whether a fault had its effect (the fault ledger says that).
+Not checked: a client that shares its process with busy ones (the CPU is the process's, told off in
+equal shares); one that waits in an asynchronous commit; recovery of anything but sends and reading
+(an `open` after a fault is startup's, a `close` hung-close's); whether a fault had its effect (the
+fault ledger says that).
 
 The relations behind it stand in progress_tables.py.
 """

@@ -4,7 +4,8 @@ outages       times in which faults were in force, joined where they overlap: `f
               `healed_ns` (finished_ns and `open` where the last was not healed), `until_ns` the
               next injection or the end, `settled_ns` until when a client may recover. The times
               [from_ns, settled_ns] do not overlap.
-cpu_use       what a client's process used between two samples that lie deadlock_ns apart.
+cpu_use       a client's share of what its process used between two samples that lie deadlock_ns
+              apart.
 flights       operations that took longer than deadlock_ns, polls of a stall among them: from
               `from_ns` to `to_ns`, the completion or else the end of the client's life.
 deadlocks     the flights in which the client did nothing and used no CPU for the bound.
@@ -46,10 +47,12 @@ SELECT b.*, least(healed_ns + recovery_ns, until_ns) AS settled_ns FROM bounded 
 _PACES = """
 WITH cpu AS (
     SELECT process, idx, time_ns, TRY_CAST(detail ->> '$.cpu_ms' AS DOUBLE) AS used_ms,
+           coalesce(TRY_CAST(detail ->> '$.clients' AS BIGINT), 1) AS clients,
            time_ns + deadlock_ns AS due_ns
     FROM actions, context WHERE op = 'sample'
 )
-SELECT a.process, a.time_ns AS from_ns, b.time_ns AS to_ns, b.used_ms - a.used_ms AS used_ms,
+SELECT a.process, a.time_ns AS from_ns, b.time_ns AS to_ns,
+       (b.used_ms - a.used_ms) / greatest(a.clients, 1) AS used_ms,
        a.idx AS row_from, b.idx AS row_to
 FROM cpu a ASOF JOIN cpu b ON b.process = a.process AND b.time_ns >= a.due_ns
 WHERE b.used_ms >= a.used_ms

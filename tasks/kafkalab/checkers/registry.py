@@ -148,9 +148,9 @@ _HEAD = """# Claims
 Generated from the docstrings of `tasks/kafkalab/checkers/` (`registry.describe`); change it there.
 What a verdict means and what to do about it: [reading-a-verdict.md](reading-a-verdict.md).
 
-A claim on records needs a history that has them. Where a driver loops by itself (M01, P02, P03, P04)
-it counts, and records none: there `unseen`, `duplicate`, `corrupt-value` and `stall` are judged on
-counts, sums and gaps, by `workloads/loops.py` and `workloads/paired.py`.
+A claim on records needs a history that has them. Where a driver loops by itself (M01, P02, P03,
+P04) it counts, and records none: there `unseen`, `duplicate`, `corrupt-value` and `stall` are
+judged on counts, sums and gaps, by `workloads/loops.py` and `workloads/paired.py`.
 
 | claim | what must not be found | judged in |
 |---|---|---|

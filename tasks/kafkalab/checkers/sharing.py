@@ -19,8 +19,9 @@ such time, nor is any that reaches into it.
 
 Too little is unknown: no group with two members was assigned anything.
 
-Not checked: members of patterns; a client that was opened again; how even the shares are beside that; a member that a group of many
-rebalances never lets in, if the others' partitions change hands meanwhile (rounds-to-converge).
+Not checked: members of patterns; a client that was opened again; how even the shares are beside
+that; a member that a group of many rebalances never lets in, if the others' partitions change hands
+meanwhile (rounds-to-converge).
 
 Source: KIP-54 and the assignors of the Java client (range, round-robin, sticky).
 """

@@ -25,7 +25,7 @@ MS = 1_000_000
 Row = Mapping[str, Any]
 
 _MOVES = ("assign", "seek", "pause", "resume")
-_NOTES = {"fault": ("fault", "phase"), "sample": ("cpu_ms",), "thread_dump": ("text",)}
+_NOTES = {"fault": ("fault", "phase"), "sample": ("cpu_ms", "clients"), "thread_dump": ("text",)}
 _PLACED = ("assigned", "revoked", "lost")
 
 
@@ -176,7 +176,7 @@ def _event(step: Sequence[Row]) -> list[str]:
         generation = step[0]["generation"]
         number = [] if generation is None else [f"gen={generation}"]
         return [_place(row) for row in step if row["topic"] is not None] + number
-    return [str(detail.get(key, "")) for key in _NOTES.get(op, ())]
+    return [str(detail[key]) for key in _NOTES.get(op, ()) if key in detail]
 
 
 def _sent(step: Sequence[Row], closing: Sequence[Row]) -> list[str]:

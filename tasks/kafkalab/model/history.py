@@ -41,7 +41,8 @@ crash by design.
 What the lab notes beside `kill`, as rows of type `event` with a `detail`: `fault`, by process
 "lab", {"fault": a name that no other fault of the cell has, "phase": "injected" | "healed"};
 `sample`, by the client, {"cpu_ms": CPU time that its process has used since its start, "threads":
-how many it has}, read from outside about twice a second, one row for each client of the process;
+how many it has, "clients": how many are open in it}, read from outside about twice a second, one
+row for each client of the process;
 `thread_dump`, by the client, {"text": the dump} or {"uri": where it lies}. They are stamped by the
 lab, whose rows may arrive among the driver's in another order than their times.
 """

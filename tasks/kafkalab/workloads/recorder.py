@@ -75,11 +75,14 @@ class Recorder:
             self._events.append(("lab", event))
 
     def note_process(self, time_ns: int, driver: str, op: str, detail: Mapping[str, Any]) -> None:
-        """Record something about a driver's process, once for each client that lives in it."""
+        """Record something about a driver's process, once for each client that lives in it.
+
+        `clients` in the detail says how many these are.
+        """
         with self._lock:
             living = sorted(self._living.get(driver, ()))
         for client in living:
-            self.note(time_ns, client, op, detail)
+            self.note(time_ns, client, op, {**detail, "clients": len(living)})
 
     def columns(self) -> dict[str, Sequence[Any]]:
         """Expand everything recorded so far; call it when the drivers are done."""

@@ -18,7 +18,7 @@ it open, `later [OUTCOME ...]` until a line `CLIENT ends OP`. Partitions are `to
     p0 txn begin                       also init, commit, abort; `-> fail PRODUCER_FENCED`
     p0 txn send_offsets c0 t/0=3       the offsets of c0's group, as part of the transaction
     lab fault F injected   lab fault F healed
-    c0 sample 1500         its process has used 1,500 ms of CPU
+    c0 sample 1500 3       its process has used 1,500 ms of CPU, and hosts 3 clients (else: 1)
     c0 thread_dump TEXT
 
 A file holds sections, `== NAME | OUTCOME [| context fields]`; lines before the first are shared.
@@ -51,7 +51,7 @@ CONTENTS = {
     "marker": {"key": "\0\0\0\1", "value": "\0\0\0\0\0\0"},
 }
 HISTORIES = Path(__file__).parents[2] / "histories"
-NOTES = {"fault": ("fault", "phase"), "sample": ("cpu_ms",), "thread_dump": ("text",)}
+NOTES = {"fault": ("fault", "phase"), "sample": ("cpu_ms", "clients"), "thread_dump": ("text",)}
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class Writer:
         elif op == "kill":
             self._row(client, "event", op, -1, detail="{}")
         elif op in NOTES:
-            detail = json.dumps(dict(zip(NOTES[op], map(_number, words), strict=True)))
+            detail = json.dumps(dict(zip(NOTES[op], map(_number, words), strict=op == "fault")))
             self._row(client, "event", op, -1, detail=detail)
         elif op == "ends":
             op_id, outcome, rows = self._later.pop((client, words[0]))

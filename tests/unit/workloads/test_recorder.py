@@ -119,7 +119,11 @@ def test_what_a_process_does_is_noted_for_each_client_that_lives_in_it():
     recorder.note_process(5, "d0", "sample", {"cpu_ms": 6})
     recorder.note_process(6, "never", "sample", {"cpu_ms": 7})
     columns = recorder.columns()
-    rows = zip(columns["time_ns"], columns["process"], columns["op"], strict=True)
-    assert [row for row in rows if row[2] == "sample"] == [
-        (3, "c0", "sample"), (3, "c1", "sample"), (5, "c1", "sample"),
-    ]  # fmt: skip
+    rows = zip(
+        columns["time_ns"], columns["process"], columns["op"], columns["detail"], strict=True
+    )
+    assert [(row[0], row[1], json.loads(row[3])) for row in rows if row[2] == "sample"] == [
+        (3, "c0", {"cpu_ms": 5, "clients": 2}),
+        (3, "c1", {"cpu_ms": 5, "clients": 2}),
+        (5, "c1", {"cpu_ms": 6, "clients": 1}),
+    ]

@@ -37,5 +37,5 @@ def test_a_driver_that_cannot_be_read_leaves_a_hole_in_its_own_series_only(monke
     columns = recorder.columns()
     noted = zip(columns["process"], columns["op"], columns["detail"], strict=True)
     assert set(noted) - {("c0", "open", '{"role": null, "config": {}}')} == {
-        ("c0", "sample", '{"cpu_ms": 100, "threads": 2}')
+        ("c0", "sample", '{"cpu_ms": 100, "threads": 2, "clients": 1}')
     }
