@@ -13,7 +13,9 @@ told from what was lost.
 After each mode the lab's admin reads the group's offsets from the coordinator (`group_offsets`
 rows). What is legal: an offset never goes beyond what was delivered, never backwards, what was
 acknowledged is found, and a clean close leaves the next offset of what was delivered. Not checked
-here: commits inside transactions; concurrent commits of one client for different partitions.
+here: commits inside transactions; concurrent commits of one client for different partitions. What a
+handover alone cannot show of the group family: orphan-partition (no group is left alone for
+settle_ns), needless-move (no group is cooperative by configuration), paused-lost, paused-kept.
 """
 
 from __future__ import annotations
