@@ -21,6 +21,10 @@ class UnansweredError(DriverError):
     """A command was not answered in time: the client hangs, or its driver does."""
 
 
+class FailedError(DriverError):
+    """The client answered that it did not do what it was asked to, or does not know."""
+
+
 class Client:
     """Sends commands for one client name and remembers them for the history."""
 
@@ -91,7 +95,7 @@ class Client:
         return self.call("send", timeout_s, topic=topic, records=list(records), linger=False)
 
     def poll(self, max_records: int, timeout_ms: int) -> list[Sequence[Any]]:
-        """Poll once; the records as the contract has them. Raises `DriverError` on failure."""
+        """Poll once; the records as the contract has them. Raises `FailedError` on failure."""
         reply = self.call(
             "poll", POLL_S + timeout_ms / 1e3, max_records=max_records, timeout_ms=timeout_ms
         )
@@ -119,7 +123,7 @@ class Client:
 
     def _must(self, reply: Reply, op: str) -> Reply:
         if reply.type != "ok":
-            raise DriverError(
+            raise FailedError(
                 f"{self.name} ({self.driver.name}): '{op}' ended as {reply.type}: "
                 f"{error_name(reply.raw.get('error'))}: {reply.raw.get('error')}"
             )

@@ -4,7 +4,8 @@ What is driven: a producer and a reader of one group, each in a process of its o
 drawn from the run's seed, is killed for `down_s` and started again. The producer sends a batch over
 all partitions every `pause_s`, one after the other, so it stands still while a leader is away; it
 goes on until a batch was acknowledged that was sent after the broker was back, or until nothing
-like that has come for longer than `recovery_s`. Then the reader may take as long.
+like that has come for longer than `recovery_s`. Then the reader may take as long. It asks again
+when a poll fails, as a program would that has seen an outage before.
 
 What is legal: while the broker is away, and for `recovery_s` after, anything may stand still
 (checkers/progress.py); nothing that was acknowledged is lost, since two of three replicas are asked
@@ -22,7 +23,7 @@ from dataclasses import dataclass
 
 from kafkalab.model.errors import UsageError
 from kafkalab.workloads import faults, roles
-from kafkalab.workloads.client import Client
+from kafkalab.workloads.client import Client, FailedError
 from kafkalab.workloads.lab import Driven, Lab, Workload
 
 CLAIMS = frozenset(
@@ -33,6 +34,8 @@ CLAIMS = frozenset(
         *roles.ORDER,
     }
 )  # fmt: skip
+
+AGAIN_S = 0.2  # after a poll that failed
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,7 @@ def drive(lab: Lab, load: Load) -> Driven:
     sending = _Sending(lab, load, producer, topic, enough)
     with lab.threads(2) as pool:
         lab.mark("load")
-        reading = pool.submit(roles.consume, lab, consumer, delivered, stop, load.poll_records)
+        reading = pool.submit(_read, lab, load, consumer, delivered, stop)
         writing = pool.submit(sending.run)
         try:
             enough.wait(load.before_s)
@@ -87,6 +90,22 @@ def drive(lab: Lab, load: Load) -> Driven:
     lab.progress(f"sent {sent:,}, delivered {delivered.records:,}")
     bounds = roles.context(redelivery_allowed=True, recovery_ns=int(load.recovery_s * 1e9))
     return Driven(bounds, samples={"sent": sent, "delivered": delivered.records})
+
+
+def _read(
+    lab: Lab, load: Load, client: Client, delivered: roles.Delivered, stop: threading.Event
+) -> int:
+    said = ""
+    while not stop.is_set():
+        try:
+            roles.consume(lab, client, delivered, stop, load.poll_records)
+            break
+        except FailedError as error:
+            if str(error) != said:
+                said = str(error)
+                lab.progress(said)
+            stop.wait(AGAIN_S)
+    return delivered.records
 
 
 class _Sending:

@@ -11,6 +11,7 @@ import pytest
 
 from kafkalab.model.errors import UsageError
 from kafkalab.workloads import outage
+from kafkalab.workloads.client import FailedError
 
 LOAD = outage.Load(
     record_bytes=100, batch_records=4, partitions=3, poll_records=10, pause_s=0.01, before_s=0,
@@ -54,6 +55,23 @@ def test_only_a_batch_that_began_afterwards_shows_that_it_gets_on(answers, recov
     thread.join(5)
     assert len(client.sent) > 1
     assert client.sent[0] == [0, 1, 2, 0]
+
+
+def test_a_poll_that_fails_is_asked_again_and_told_once(monkeypatch):
+    monkeypatch.setattr(outage, "AGAIN_S", 0.01)
+    stop, delivered, said = threading.Event(), outage.roles.Delivered(), []
+    answers = [FailedError("fetch failed"), FailedError("fetch failed"), [["t", 0, 7, 1, 64]]]
+
+    def poll(_most, _wait):
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        stop.set()
+        return answer
+
+    lab = SimpleNamespace(check_time=lambda: None, progress=said.append)
+    outage._read(lab, LOAD, SimpleNamespace(poll=poll), delivered, stop)
+    assert (delivered.records, said) == (1, ["fetch failed"])
 
 
 def test_every_broker_must_lead_something():
