@@ -113,11 +113,17 @@ WITH written AS (
     WHERE coalesce(h.owners, 0) <= 0
 ), times AS (
     SELECT DISTINCT grp, from_ns, to_ns FROM empty
+), ended AS (
+    SELECT process, max(time_ns) FILTER (WHERE op <> 'open') AS end_ns FROM actions
+    WHERE (op IN ('open', 'close') AND type = 'invoke') OR op = 'kill'
+    GROUP BY process HAVING end_ns > coalesce(max(time_ns) FILTER (WHERE op = 'open'), -1)
 ), alive AS (
     SELECT q.*, l.process FROM times q JOIN members m USING (grp)
     JOIN lives l ON l.process = m.process AND l.begin_ns <= q.from_ns AND l.end_ns >= q.to_ns
     UNION ALL
     SELECT q.*, m.process FROM times q JOIN (members ANTI JOIN lives USING (process)) m USING (grp)
+    LEFT JOIN ended e ON e.process = m.process AND e.end_ns <= q.from_ns
+    WHERE e.process IS NULL
 ), asked_for AS (
     SELECT a.*, p.time_ns - lag(p.time_ns) OVER
            (PARTITION BY a.grp, a.from_ns, a.process ORDER BY p.time_ns) AS gap_ns

@@ -31,6 +31,7 @@ from kafkalab.checkers import (
     rebalance_tables,
     sharing,
     stall,
+    stall_tables,
     tables,
     transaction_tables,
     transactions,
@@ -104,7 +105,7 @@ RELATIONS: Mapping[str, Relation] = MappingProxyType(
     {
         **tables.BASE,
         **content.RELATIONS,
-        **stall.RELATIONS,
+        **stall_tables.RELATIONS,
         **progress_tables.RELATIONS,
         **watermark.RELATIONS,
         **loss.RELATIONS,
