@@ -263,6 +263,8 @@ class _Script:
             yield from member.poll(self.random.randint(1, self.case.batch), timeout)
             if group.ends is None:
                 yield from self._act(member, until is None)
+            elif member.paused:  # it was about to when the others were done
+                yield from member.halt("resume", set(member.paused))
             yield world.brief()
             if world.now > LIMIT_NS:
                 raise RuntimeError(f"{member.name} never ends: a defect of the model")
@@ -312,6 +314,7 @@ class _Script:
             yield self.random.randint(20, 400) * MS
             if group.lives and self.chance(0.1):
                 yield from committed(self.world.admin, "group_offsets", group, group.places, detail)
+        yield MS  # after all that ended at the same time
         yield from committed(self.world.admin, "group_offsets", group, group.places, detail)
 
     # ---- readers

@@ -82,18 +82,24 @@ class Reader(Actor):
             taken = self._take(most)
             if taken or world.now >= until:
                 break
-            yield min(timeout // 8 + MS, 50 * MS)
+            yield min(timeout // 8 + MS, 50 * MS if timeout <= SECOND else 250 * MS)
         if self.late:
             yield world.brief()
         self._hand_out(op_id, taken)
 
     def _take(self, most: int) -> list[Taken]:
         taken: list[Taken] = []
-        places = sorted(self.owned - self.paused)
-        self.world.random.shuffle(places)
+        logs, fetched = self.world.logs, self.fetched
+        places = [
+            place
+            for place in self.owned - self.paused
+            if logs[place].readable(self.committed_only) > fetched[place]
+        ]
+        if len(places) > 1:
+            places.sort()
+            self.world.random.shuffle(places)
         for place in places:
-            log = self.world.logs[place]
-            start = self.fetched[place]
+            log, start = logs[place], fetched[place]
             offsets, values, contents, stop = log.read(start, most, self.committed_only)
             self.fetched[place] = stop
             if len(offsets):
@@ -193,7 +199,8 @@ class Member(Reader):
     def _callbacks(self) -> Steps:
         while self in self.group.members:
             self.group.serve(self)
-            yield self.world.random.randint(1, 20) * MS
+            idle = self.group.ends is not None and not self.group.rebalancing
+            yield self.world.random.randint(1, 20) * (10 * MS if idle else MS)
 
     def serve(self) -> None:
         if not self.background:

@@ -9,8 +9,9 @@ both.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -31,6 +32,7 @@ _MOVES = tuple(
 )
 _PARTS = 1 << 16
 _OFFSETS = 1 << 40
+T = TypeVar("T")
 
 
 def place(frame: Frame, rows: Any) -> Any:
@@ -43,6 +45,14 @@ class Facts:
 
     def __init__(self, frame: Frame) -> None:
         self.frame = frame
+        self._made: dict[Any, Any] = {}
+
+    def once(self, make: Callable[[Facts], T]) -> T:
+        """What `make` makes of them, which is made once."""
+        if make not in self._made:
+            self._made[make] = make(self)
+        made: T = self._made[make]
+        return made
 
     @cached_property
     def clients(self) -> dict[int, dict[str, Any]]:
@@ -168,6 +178,22 @@ class Facts:
         known = sent < len(self.frame)
         rows = np.where(known, sent, 0)
         return known & ~self.per_client(rows, lambda c: c.get("transactional_id"))
+
+    @cached_property
+    def undecided(self) -> Any:
+        """Places that a transaction wrote to of which nobody knows that it ended."""
+        frame = self.frame
+        txn, words = frame.where("txn"), frame.words["detail"]
+        ends = np.array(['"commit"' in w or '"abort"' in w for w in [*words, ""]], bool)
+        ended = np.flatnonzero(txn & (frame.type == OK) & ends[frame.detail])
+        writes = np.flatnonzero(frame.where("send", INVOKE))
+        writes = writes[self.per_client(writes, lambda c: c.get("transactional_id"))]
+        known = np.zeros(len(writes), bool)
+        for process in np.unique(frame.process[writes]).tolist():
+            mine = frame.process[writes] == process
+            last = int(ended[frame.process[ended] == process].max(initial=-1))
+            known[mine] = writes[mine] < last
+        return np.unique(place(frame, writes[~known]))
 
     # ---- edits
 

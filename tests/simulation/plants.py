@@ -89,9 +89,9 @@ def of_kind(kind: str) -> tuple[str, ...]:
     return tuple(claim for claim in found if (claim, kind) not in EXCUSED)
 
 
-def planted(frame: Frame, claim: str, seed: int | str) -> Frame | None:
+def planted(facts: Facts, claim: str, seed: int | str) -> Frame | None:
     """The history with an anomaly of this claim at a place that the seed chooses."""
-    facts, pick = Facts(frame), Random(f"{claim}/{seed}")
+    pick = Random(f"{claim}/{seed}")
     if claim in OTHERS and pick.random() < 0.5:
         other = OTHERS[claim](facts, pick)
         if other is not None:

@@ -70,7 +70,7 @@ class _Owners:
 
 def double_owner(facts: Facts, pick: Random) -> Frame | None:
     """A member's list names a partition that another was given in the same generation."""
-    owners, frame = _Owners(facts), facts.frame
+    owners, frame = facts.once(_Owners), facts.frame
     pairs = [
         (one, other)
         for one in owners.given.tolist()
@@ -97,7 +97,7 @@ def double_owner(facts: Facts, pick: Random) -> Frame | None:
 
 def consumed_after_revoke(facts: Facts, pick: Random) -> Frame | None:
     """A member polls after a revocation, and is given the last record again."""
-    owners, frame, rows = _Owners(facts), facts.frame, facts.deliveries
+    owners, frame, rows = facts.once(_Owners), facts.frame, facts.deliveries
     revoked = np.flatnonzero(frame.where("revoked")).tolist()
     pick.shuffle(revoked)
     for row in revoked:
@@ -123,7 +123,7 @@ _RECORD = ("topic", "part", "off", "value", "itopic", "ipart", "detail")
 
 def _starts(facts: Facts) -> Any:
     """Of each delivery: it is the first of a partition after it was assigned to a member."""
-    owners, frame, rows = _Owners(facts), facts.frame, facts.deliveries
+    owners, frame, rows = facts.once(_Owners), facts.frame, facts.deliveries
     found = np.zeros(len(rows), bool)
     for row in owners.given.tolist():
         mine = (rows > row) & (rows < owners.end(row)) & (frame.process[rows] == frame.process[row])
@@ -159,9 +159,9 @@ def skipped_past_commit(facts: Facts, pick: Random) -> Frame | None:
 
 def reread_below_commit(facts: Facts, pick: Random) -> Frame | None:
     """A new owner begins one record before what was known to be committed."""
-    frame, rows, offsets = facts.frame, facts.deliveries, _Offsets(facts)
+    frame, rows, offsets = facts.frame, facts.deliveries, facts.once(_Offsets)
     group = facts.groups[frame.process[rows]]
-    owners = _Owners(facts)
+    owners = facts.once(_Owners)
     candidates = np.flatnonzero(_starts(facts) & facts.due).tolist()
     pick.shuffle(candidates)
     for at in candidates:
@@ -184,7 +184,7 @@ def reread_below_commit(facts: Facts, pick: Random) -> Frame | None:
 
 def orphan_partition(facts: Facts, pick: Random) -> Frame | None:
     """A partition is revoked, and nobody gets it."""
-    owners, frame = _Owners(facts), facts.frame
+    owners, frame = facts.once(_Owners), facts.frame
     found = [
         (row, at)
         for row, at in owners.quiet(SECOND, 30 * SECOND)
@@ -207,7 +207,7 @@ def _held(owners: _Owners, row: int, at: int) -> Any:
 
 def needless_move(facts: Facts, pick: Random) -> Frame | None:
     """A cooperative member gives a partition up and gets it again, though nothing changed."""
-    owners, frame = _Owners(facts), facts.frame
+    owners, frame = facts.once(_Owners), facts.frame
     found = [
         (row, at)
         for row, at in owners.quiet(20 * SECOND, 16 * SECOND)
@@ -226,7 +226,7 @@ def needless_move(facts: Facts, pick: Random) -> Frame | None:
 
 def rounds_to_converge(facts: Facts, pick: Random) -> Frame | None:
     """The only member of an eager group is given its list again and again."""
-    owners, frame = _Owners(facts), facts.frame
+    owners, frame = facts.once(_Owners), facts.frame
     found = []
     for row, at in owners.quiet(18 * SECOND, 18 * SECOND):
         client = int(frame.process[row])
@@ -253,7 +253,7 @@ def rounds_to_converge(facts: Facts, pick: Random) -> Frame | None:
 
 def paused_lost(facts: Facts, pick: Random) -> Frame | None:
     """Nobody resumed a partition that a rebalance had left alone, and it is given out."""
-    owners, frame, rows = _Owners(facts), facts.frame, facts.deliveries
+    owners, frame, rows = facts.once(_Owners), facts.frame, facts.deliveries
     pauses = np.flatnonzero(frame.where("pause", OK) & (owners.group != NONE)).tolist()
     pick.shuffle(pauses)
     for row in pauses:

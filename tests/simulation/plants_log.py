@@ -10,7 +10,9 @@ import numpy as np
 
 from .facts import _OFFSETS, Facts, place
 from .frame import FAIL, INFO, NO_OFFSET, NO_VALUE, NONE, Frame
+from .world import SECOND
 
+_PATIENCE_NS = 9 * SECOND  # less than a stall
 _PLAIN = {"headers": [], "key": None, "value": "payload"}
 
 
@@ -38,10 +40,21 @@ def lost_write(facts: Facts, pick: Random) -> Frame | None:
 
 
 def unseen(facts: Facts, pick: Random) -> Frame | None:
-    """The last record of a partition is acknowledged and given to nobody."""
+    """The last record of a partition is acknowledged and given to nobody.
+
+    Its readers do not wait for it for as long as would be a stall, nobody was told to go on beyond
+    it, and no transaction that may be open for ever lies below it.
+    """
     where = facts.spots // _OFFSETS
     last = np.array([facts.spots[where == w].max(initial=-1) for w in where], np.int64)
-    at = _one((facts.spots == last) & facts.acked & facts.due & facts.plain, pick)
+    frame = facts.frame
+    end = frame.time[np.flatnonzero(frame.where("poll"))].max(initial=0)
+    fresh = facts.acks[frame.time[facts.acks] > end - _PATIENCE_NS]
+    brief = np.isin(facts.spots, facts.spot(fresh)) & ~np.isin(where, facts.undecided)
+    moves = np.flatnonzero((frame.where("seek") | frame.where("assign")) & (frame.off >= 0))
+    for move in facts.spot(moves).tolist():
+        brief &= (where != move // _OFFSETS) | (facts.spots >= move)
+    at = _one((facts.spots == last) & facts.acked & facts.due & facts.plain & brief, pick)
     if at is None:
         return None
     return facts.without(facts.deliveries[facts.spots == facts.spots[at]])
@@ -181,6 +194,7 @@ def _disorder(facts: Facts, pick: Random, which: Any) -> Frame | None:
     rises = np.zeros(len(off), bool)
     rises[1:] = off[1:] > off[:-1]
     rises[1:] &= facts.sent(facts.deliveries)[1:] < facts.deliveries[:-1]
+    rises &= facts.plain | facts.within  # nor is one read before its transaction commits
     at = _one(which & rises, pick)
     if at is None:
         return None

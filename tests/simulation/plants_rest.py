@@ -72,7 +72,7 @@ class _Offsets:
 
 def commit_ahead(facts: Facts, pick: Random) -> Frame | None:
     """A reading shows more than the group was given, and skips an acknowledged record, if any."""
-    offsets, frame, rows = _Offsets(facts), facts.frame, facts.deliveries
+    offsets, frame, rows = facts.once(_Offsets), facts.frame, facts.deliveries
     begins = np.array([facts.start(row) for row in rows.tolist()], np.int64)
     plain = facts.acks[~facts.per_client(facts.acks, lambda c: c.get("transactional_id"))]
     group, where = facts.groups[frame.process[rows]], place(frame, rows)
@@ -92,7 +92,7 @@ def commit_ahead(facts: Facts, pick: Random) -> Frame | None:
 
 def commit_lost(facts: Facts, pick: Random) -> Frame | None:
     """A reading shows less than a commit that was acknowledged before it."""
-    offsets = _Offsets(facts)
+    offsets = facts.once(_Offsets)
     for at in offsets.shuffled(offsets.reading, pick):
         before = _before(offsets, at) & ~offsets.reading
         if before.any() and not offsets.moved(offsets.group[at], offsets.place[at]):
@@ -109,7 +109,7 @@ def _before(offsets: _Offsets, at: int) -> Any:
 
 def commit_regression(facts: Facts, pick: Random) -> Frame | None:
     """An observation lies below an earlier one, and no acknowledged commit is lost by that."""
-    offsets = _Offsets(facts)
+    offsets = facts.once(_Offsets)
     for at in offsets.shuffled(np.ones(len(offsets.rows), bool), pick):
         before = _before(offsets, at)
         lost = offsets.reading[at] and bool(np.any(before & ~offsets.reading))
@@ -125,7 +125,7 @@ def commit_regression(facts: Facts, pick: Random) -> Frame | None:
 
 def commit_behind(facts: Facts, pick: Random) -> Frame | None:
     """The last reader of a partition had auto-commit and closed; its last record is missing."""
-    offsets, frame = _Offsets(facts), facts.frame
+    offsets, frame = facts.once(_Offsets), facts.frame
     closed = np.flatnonzero(frame.where("close", OK))
     group = facts.groups[frame.process[facts.deliveries]]
     for at in offsets.shuffled(offsets.reading, pick):

@@ -75,7 +75,7 @@ def _seen_by_guest(facts: Facts, row: int, at: int) -> Frame:
 
 def precommitted_read(facts: Facts, pick: Random) -> Frame | None:
     """A reader is given a record before its transaction is asked to commit."""
-    txns = _Transactions(facts)
+    txns = facts.once(_Transactions)
     at = _one(txns.committed, pick)
     if at is None:
         return None
@@ -84,7 +84,7 @@ def precommitted_read(facts: Facts, pick: Random) -> Frame | None:
 
 def aborted_read(facts: Facts, pick: Random) -> Frame | None:
     """A reader is given a record of a transaction that was aborted."""
-    txns = _Transactions(facts)
+    txns = facts.once(_Transactions)
     at = _one(txns.aborted, pick)
     if at is None:
         return None
@@ -93,7 +93,7 @@ def aborted_read(facts: Facts, pick: Random) -> Frame | None:
 
 def torn_transaction(facts: Facts, pick: Random) -> Frame | None:
     """A record of a transaction is given to nobody, though another one of it was."""
-    txns = _Transactions(facts)
+    txns = facts.once(_Transactions)
     spots = facts.spot(txns.rows)
     reader = facts.per_client(facts.deliveries, lambda c: c.get("isolation") == "read_committed")
     visible = np.isin(spots, facts.spots[reader])
@@ -109,7 +109,7 @@ def torn_transaction(facts: Facts, pick: Random) -> Frame | None:
 
 def zombie_write(facts: Facts, pick: Random) -> Frame | None:
     """Another producer takes over the transactional id, and the first one goes on."""
-    txns, frame = _Transactions(facts), facts.frame
+    txns, frame = facts.once(_Transactions), facts.frame
     at = _one(np.ones(len(txns.rows), bool), pick)
     if at is None:
         return None
@@ -125,7 +125,7 @@ def zombie_write(facts: Facts, pick: Random) -> Frame | None:
 
 def control_batch_leak(facts: Facts, pick: Random) -> Frame | None:
     """A reader is given the marker that ended a transaction."""
-    txns, frame = _Transactions(facts), facts.frame
+    txns, frame = facts.once(_Transactions), facts.frame
     tops: dict[tuple[int, int], int] = {}
     for row, ended in zip(txns.rows.tolist(), txns.committed.tolist(), strict=True):
         where = int(place(frame, [row])[0])

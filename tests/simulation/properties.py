@@ -7,8 +7,10 @@
 3. Both stay so when concurrent operations are written down in another order, and whether a screen
    tells partitions in order apart first (as in large histories) or not.
 
-Cases are judged some hundreds at a time (batch.py). What is wrong is printed as text, with what
-was planted and what the case came to when it was judged alone; the exit code is 1.
+Cases are judged some hundreds at a time (batch.py), every batch in one of three WAYS. What is wrong
+is printed as text, with what was planted and what the case came to when it was judged alone; the
+exit code is 1. A batch follows from its number alone: `--seed` is that of the first, so that a run
+can be split, and one that was cut short goes on where the last line of progress says.
 """
 
 from __future__ import annotations
@@ -27,13 +29,16 @@ from kafkalab.model.verdict import Outcome
 
 from . import batch, text
 from .cases import KINDS, Case
+from .facts import Facts
 from .frame import Frame
 from .plants import LINGERING, of_kind, planted
 from .reorder import reordered
 
 SIZE = 500  # cases of a batch: fewer cost more planning, more cost memory
 ENOUGH = 100  # cases in which everything that is decidable must have happened
-AGAIN = 3  # every so many batches are judged in another order, and without a screen, too
+# how a batch is judged: whether in another order, and whether a screen looks first
+WAYS = ((False, True), (True, True), (True, False))
+LONG = 3  # every so many cases for plants have groups that stay
 TRANSACTIONS = frozenset(
     {
         "precommitted-read", "torn-transaction", "zombie-write", "control-batch-leak", "G0",
@@ -83,19 +88,28 @@ def healthy(kind: str, first: int, size: int) -> list[Probe]:
 def broken(
     kind: str, first: int, size: int, claims: tuple[str, ...] = ()
 ) -> tuple[list[Probe], Counter[str]]:
-    """Cases with a plant each, claims in turn; and how often a claim found no place."""
+    """Cases with a plant each; and how often a claim found no place.
+
+    A case is made for whichever of the claims was planted least and has a place in it.
+    """
     claims = claims or of_kind(kind)
     probes: list[Probe] = []
     nowhere: Counter[str] = Counter()
-    tries = iter(range(first, first + 100 * size))
-    while len(probes) < size:
-        claim = claims[len(probes) % len(claims)]
-        case = Case(next(tries), kind, lingers=claim in LINGERING)
-        frame = planted(batch.frame(case, len(probes)), claim, case.seed)
-        if frame is None:
+    done = Counter(dict.fromkeys(claims, 0))
+    for seed in range(first, first + 100 * size):
+        if len(probes) == size:
+            break
+        case = Case(seed, kind, lingers=seed % LONG == 0)
+        facts = Facts(batch.frame(case, len(probes)))
+        for claim in sorted(claims, key=lambda claim: done[claim]):
+            if claim in LINGERING and not case.lingers:
+                continue
+            frame = planted(facts, claim, seed)
+            if frame is not None:
+                probes.append(Probe(case, claim, frame))
+                done[claim] += 1
+                break
             nowhere[claim] += 1
-        else:
-            probes.append(Probe(case, claim, frame))
     return probes, nowhere
 
 
@@ -150,14 +164,10 @@ def run_batch(number: int, size: int = SIZE) -> Result:
         probes = healthy(kind, first, size)
     result.counts.update(f"{kind}, {probe.plant or 'healthy'}" for probe in probes)
     result.counts["rows"] += sum(len(probe.frame) for probe in probes)
-    result.wrong = check(probes, kind, screened=True)
-    again = number // (2 * len(KINDS)) % AGAIN
-    if again == 0:
-        result.counts["in another order"] += len(probes)
-        result.wrong += check(probes, kind, order=number, screened=True)
-    elif again == 1:
-        result.counts["without a screen"] += len(probes)
-        result.wrong += check(probes, kind)
+    another, screened = WAYS[number // (2 * len(KINDS)) % len(WAYS)]
+    result.counts["in another order"] += len(probes) * another
+    result.counts["without a screen"] += len(probes) * (not screened)
+    result.wrong = check(probes, kind, order=number if another else None, screened=screened)
     return result
 
 
@@ -181,8 +191,9 @@ def main() -> int:
         done += SIZE
         for one in result.wrong:
             sys.stdout.write(f"{one}\n\n")
-        if done % (20 * SIZE) == 0:
-            sys.stderr.write(f"{done:,} cases, {len(total.wrong)} wrong\n")
+        if done % (10 * SIZE) == 0:
+            after = options.seed + done // SIZE
+            sys.stderr.write(f"{done:,} cases, {len(total.wrong)} wrong; next is --seed {after}\n")
     for name, count in sorted(total.counts.items()):
         sys.stdout.write(f"{count:>12,}  {name}\n")
     sys.stdout.write(f"{done:,} cases from seed {options.seed}: {len(total.wrong)} wrong\n")

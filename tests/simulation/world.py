@@ -114,7 +114,7 @@ class Log:
 
     def readable(self, committed: bool) -> int:
         """The offset before which a reader may read now."""
-        return min(self.open.values(), default=self.end) if committed else self.end
+        return min(self.open.values()) if committed and self.open else self.end
 
     def read(self, start: int, most: int, committed: bool) -> tuple[Any, Any, Any, int]:
         """Offsets, values and contents of up to `most` records, and the next position."""
