@@ -21,6 +21,7 @@ TYPES = ("invoke", "ok", "fail", "info", "event")
 OPS = (
     "send", "poll", "open", "close", "subscribe", "unsubscribe", "assign", "seek", "pause",
     "resume", "commit", "committed", "group_offsets", "txn", "assigned", "revoked", "lost", "kill",
+    "fault", "sample", "thread_dump",
 )  # fmt: skip
 PROBLEMS = ("checksum", "short", "foreign", "null-value")
 INVOKE, OK, FAIL, INFO, EVENT = range(len(TYPES))

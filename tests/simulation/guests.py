@@ -85,6 +85,11 @@ class Insert:
 
 def free_name(frame: Frame, letter: str) -> str:
     """A name that nobody has, with the prefix that all have."""
-    known = next(name for name in frame.words["process"] if name != "admin")
-    prefix = known.rpartition(".")[0]
-    return f"{prefix}.{letter}" if prefix else letter
+    return prefix(frame) + letter
+
+
+def prefix(frame: Frame) -> str:
+    """What all names of a case begin with: nothing, or a word and a dot."""
+    known = next(name for name in frame.words["process"] if name not in ("admin", "lab"))
+    before, dot, _ = known.rpartition(".")
+    return before + dot

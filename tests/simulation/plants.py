@@ -10,11 +10,16 @@ from collections.abc import Callable, Mapping
 from random import Random
 from types import MappingProxyType
 
-from . import plants_group, plants_log, plants_rest, plants_txn
+from . import plants_group, plants_log, plants_rest, plants_txn, scenes
 from .facts import Facts
 from .frame import Frame
 
 Plant = Callable[[Facts, Random], Frame | None]
+
+
+def _scene(claim: str) -> Plant:
+    return lambda facts, pick: scenes.played(facts, claim, pick, broken=True)
+
 
 PLANTS: Mapping[str, Plant] = MappingProxyType(
     {
@@ -41,6 +46,9 @@ PLANTS: Mapping[str, Plant] = MappingProxyType(
         "torn-transaction": plants_txn.torn_transaction,
         "zombie-write": plants_txn.zombie_write,
         "control-batch-leak": plants_txn.control_batch_leak,
+        "G1c": _scene("G1c"),
+        "G1c-process": _scene("G1c-process"),
+        "G1c-realtime": plants_log.early_read,
         # commit
         "commit-ahead": plants_rest.commit_ahead,
         "commit-behind": plants_rest.commit_behind,
@@ -54,11 +62,16 @@ PLANTS: Mapping[str, Plant] = MappingProxyType(
         "orphan-partition": plants_group.orphan_partition,
         "needless-move": plants_group.needless_move,
         "rounds-to-converge": plants_group.rounds_to_converge,
+        "zombie-member": _scene("zombie-member"),
         "paused-lost": plants_group.paused_lost,
+        "paused-kept": _scene("paused-kept"),
         # liveness
         "startup": plants_rest.startup,
         "stall": plants_rest.stall,
         "hung-close": plants_rest.hung_close,
+        "deadlock": _scene("deadlock"),
+        "unrecovered": _scene("unrecovered"),
+        "slow-watermark": _scene("slow-watermark"),
     }
 )
 
@@ -73,8 +86,13 @@ ONLY = MappingProxyType(
         "torn-transaction": "txn",
         "zombie-write": "txn",
         "control-batch-leak": "txn",
+        "G1c": "txn",
+        "G1c-process": "txn",
     }
 )
+
+# claims whose plants make every partition of the batch suspect: a screen has nothing to do there
+NOTED = frozenset({"deadlock", "unrecovered"})
 
 # claims whose plants need a group that is left alone for long
 LINGERING = frozenset({"orphan-partition", "needless-move", "rounds-to-converge"})
@@ -83,10 +101,18 @@ LINGERING = frozenset({"orphan-partition", "needless-move", "rounds-to-converge"
 EXCUSED = frozenset({("stall", "txn")})
 
 
-def of_kind(kind: str) -> tuple[str, ...]:
-    """The claims whose plants have a place in histories of a kind."""
+def of_kind(kind: str, *, screened: bool = False) -> tuple[str, ...]:
+    """The claims whose plants have a place in histories of a kind, or in ones that are screened."""
     found = tuple(claim for claim in PLANTS if ONLY.get(claim, kind) == kind)
-    return tuple(claim for claim in found if (claim, kind) not in EXCUSED)
+    left_out = NOTED if screened else frozenset()
+    return tuple(c for c in found if (c, kind) not in EXCUSED and c not in left_out)
+
+
+def sound(facts: Facts, kind: str, seed: int) -> Frame:
+    """The history with a legal look-alike after it, of one of the claims that scenes are for."""
+    pick = Random(f"sound/{seed}")
+    claims = [c for c in scenes.SCENES if ONLY.get(c, kind) == kind and c not in NOTED]
+    return scenes.played(facts, pick.choice(claims), pick, broken=False)
 
 
 def planted(facts: Facts, claim: str, seed: int | str) -> Frame | None:

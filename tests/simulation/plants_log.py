@@ -10,6 +10,7 @@ import numpy as np
 
 from .facts import _OFFSETS, Facts, place
 from .frame import FAIL, INFO, NO_OFFSET, NO_VALUE, NONE, Frame
+from .guests import Insert, free_name
 from .world import SECOND
 
 _PATIENCE_NS = 9 * SECOND  # less than a stall
@@ -163,6 +164,19 @@ def _content(facts: Facts, pick: Random, change: dict[str, Any]) -> Frame | None
 
 
 # ---- order
+
+
+def early_read(facts: Facts, pick: Random) -> Frame | None:
+    """A guest was given a record, and had closed, before the record was sent."""
+    at = _one(facts.plain & (facts.frame.detail[facts.deliveries] == NONE), pick)
+    if at is None:
+        return None
+    frame, row = facts.frame, int(facts.deliveries[at])
+    before = facts.start(int(facts.sent(np.array([row]))[0]))
+    guest = Insert(frame, free_name(frame, "guest"), before)
+    given = {name: frame.columns[name][row] for name in ("value", "itopic", "ipart")}
+    guest.read(int(frame.topic[row]), int(frame.part[row]), int(frame.off[row]), **given)
+    return guest.join()
 
 
 def _skip(facts: Facts, pick: Random, within: bool) -> Frame | None:
