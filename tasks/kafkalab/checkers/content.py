@@ -70,23 +70,36 @@ WHERE d.misplaced ORDER BY d.idx
 """
 
 _INCONSISTENT = """
-SELECT c.topic, c.part AS "partition", c.off AS "offset", c.one AS value, c.other AS other_value
-FROM conflicts c ORDER BY c.topic, c.part, c.off
+WITH seen AS (
+    SELECT topic, part, off, value, idx FROM deliveries SEMI JOIN conflicts USING (topic, part, off)
+    WHERE problem IS NULL AND NOT misplaced
+    UNION ALL
+    SELECT topic, part, off, value, ack_idx FROM sends SEMI JOIN conflicts USING (topic, part, off)
+    WHERE outcome = 'ok'
+)
+SELECT c.topic, c.part AS "partition", c.off AS "offset", c.one AS value, c.other AS other_value,
+       min(s.idx) FILTER (WHERE s.value = c.one) AS row_value,
+       min(s.idx) FILTER (WHERE s.value = c.other) AS row_other_value
+FROM conflicts c JOIN seen s USING (topic, part, off)
+GROUP BY c.topic, c.part, c.off, c.one, c.other ORDER BY c.topic, c.part, c.off
 """
 
 _DUPLICATE = """
 WITH places AS (
-    SELECT value, topic, part, off FROM deliveries
+    SELECT value, topic, part, off, idx FROM deliveries
     WHERE problem IS NULL AND NOT misplaced AND value IS NOT NULL
     UNION ALL
-    SELECT value, topic, part, off FROM sends WHERE outcome = 'ok' AND off IS NOT NULL
+    SELECT value, topic, part, off, ack_idx FROM sends WHERE outcome = 'ok' AND off IS NOT NULL
 ), several AS (
     SELECT value FROM places ANTI JOIN conflicts USING (topic, part, off) GROUP BY value
     HAVING min(off) <> max(off) OR min(part) <> max(part) OR min(topic) <> max(topic)
+), firsts AS (
+    SELECT value, topic || '/' || part || '@' || off AS place, min(idx) AS idx
+    FROM places JOIN several USING (value) ANTI JOIN conflicts USING (topic, part, off)
+    GROUP BY ALL
 )
-SELECT value, list(DISTINCT topic || '/' || part || '@' || off) AS places
-FROM places JOIN several USING (value) ANTI JOIN conflicts USING (topic, part, off)
-GROUP BY value ORDER BY value
+SELECT value, list(place ORDER BY idx) AS places, list(idx ORDER BY idx) AS rows
+FROM firsts GROUP BY value ORDER BY value
 """
 
 _TWICE = """

@@ -26,7 +26,7 @@ ENOUGH = 20
 
 _SHARES = """
 WITH measured AS (
-    SELECT s.topic, s.part, s.ack_ns FROM sends s, context c
+    SELECT s.topic, s.part, s.ack_ns, s.ack_idx FROM sends s, context c
     WHERE s.acknowledged AND s.part IS NOT NULL AND (len(c.measured_partitions) = 0
         OR list_contains(c.measured_partitions, s.topic || '/' || s.part))
 ), parts AS (
@@ -41,10 +41,12 @@ WITH measured AS (
     SELECT p.topic, p.part,
            (SELECT count(*) FROM half h WHERE h.topic = p.topic AND h.part = p.part) AS delivered,
            (SELECT count(*) FROM measured m WHERE m.topic = p.topic AND m.part = p.part
-            AND m.ack_ns <= (SELECT max(time_ns) FROM half)) AS available
+            AND m.ack_ns <= (SELECT max(time_ns) FROM half)) AS available,
+           (SELECT min(m.ack_idx) FROM measured m
+            WHERE m.topic = p.topic AND m.part = p.part) AS acked_idx
     FROM parts p
 )
-SELECT topic, part, delivered, available,
+SELECT topic, part, delivered, available, acked_idx,
        least(available, avg(delivered) OVER ()) AS expected FROM counted
 """
 
@@ -52,7 +54,7 @@ RELATIONS: dict[str, Relation] = {"shares": Relation(("sends", "deliveries"), _S
 
 _STARVED = """
 SELECT s.topic, s.part AS "partition", s.delivered, s.available, s.expected,
-       s.delivered / s.expected AS share
+       s.delivered / s.expected AS share, s.acked_idx AS row_first_acked
 FROM shares s, context c
 WHERE s.expected >= 20 AND s.delivered / s.expected < c.fairness_ratio_min ORDER BY share
 """

@@ -50,9 +50,14 @@ from kafkalab.model.history import CheckContext
 from kafkalab.model.verdict import ClaimVerdict
 
 _FIND_ORPHANS = """
-SELECT grp AS "group", topic, part AS "partition", from_ns, (to_ns - from_ns) / 1e6 AS unowned_ms,
-       members AS members_there, owned AS partitions_owned, at_end
-FROM orphans ORDER BY from_ns, topic, part
+WITH steps AS (
+    SELECT grp, time_ns, max(idx) AS idx FROM changes GROUP BY ALL
+)
+SELECT o.grp AS "group", o.topic, o.part AS "partition", s.idx AS row_last_change, o.from_ns,
+       (o.to_ns - o.from_ns) / 1e6 AS unowned_ms, o.members AS members_there,
+       o.owned AS partitions_owned, o.at_end
+FROM orphans o ASOF LEFT JOIN steps s ON s.grp = o.grp AND s.time_ns <= o.from_ns
+ORDER BY o.from_ns, o.topic, o.part
 """
 _FIND_NEEDLESS = """
 SELECT grp AS "group", topic, part AS "partition", process AS giver, had AS giver_had, taker,
@@ -68,7 +73,7 @@ FROM episodes, context WHERE rounds > rounds_max * greatest(calls, 1) ORDER BY i
 
 def orphan_partition(view: HistoryView, context: CheckContext) -> ClaimVerdict:
     """A partition had no owner after the group had converged."""
-    view.use("orphans")
+    view.use("orphans", "changes")
     return decided_where(
         view,
         "orphan-partition",

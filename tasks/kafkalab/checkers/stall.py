@@ -44,10 +44,15 @@ from kafkalab.model.history import CheckContext
 from kafkalab.model.verdict import ClaimVerdict
 
 _FOUND = """
-SELECT reader, list(DISTINCT topic || '/' || part) AS partitions, sum(records) AS records_waiting,
-       min(first_value) AS first_value, max(waited_ns) / 1e6 AS waited_ms,
-       min(from_ns) AS from_ns, to_ns, bool_and(at_end) AS until_the_end
-FROM causes WHERE cause = 'stall' GROUP BY reader, to_ns ORDER BY from_ns
+WITH found AS (
+    SELECT reader, list(DISTINCT topic || '/' || part) AS partitions,
+           sum(records) AS records_waiting, min(first_value) AS first_value,
+           max(waited_ns) / 1e6 AS waited_ms, min(from_ns) AS from_ns, to_ns,
+           bool_and(at_end) AS until_the_end
+    FROM causes WHERE cause = 'stall' GROUP BY reader, to_ns
+)
+SELECT f.*, s.ack_idx AS row_acked FROM found f LEFT JOIN sends s ON s.value = f.first_value
+ORDER BY f.from_ns
 """
 
 

@@ -117,7 +117,7 @@ def run(
     replay = _replay(path, claims, options)
     document = output.document(None, outcome, [cell], "", replay)
     if options.shrink:
-        target = shrunk.Target(claims[0], wanted, context, Path(options.shrink))
+        target = shrunk.Target(claims[0], wanted, context, Path(options.shrink), budget)
         document["shrunk"] = shrunk.write(given.table(), Path(path), target)
     if json_output:
         output.print_json(document)

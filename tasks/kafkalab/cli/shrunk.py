@@ -16,6 +16,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from kafkalab.checkers.budget import Budget
 from kafkalab.checkers.history import validate
 from kafkalab.checkers.registry import CHECKERS
 from kafkalab.checkers.shrinking.shrink import Case, NotRedError, Shrunk, shrink
@@ -34,12 +35,13 @@ _TOLD_EVERY_S = 5.0
 
 @dataclass(frozen=True)
 class Target:
-    """What is to stay red, judged with what, and where the result goes."""
+    """What is to stay red, judged with what, within what, and where the result goes."""
 
     claim: str
     claims: tuple[str, ...]
     context: CheckContext
     path: Path
+    budget: Budget
 
 
 def write(table: pa.Table, source: Path, target: Target) -> dict[str, Any]:
@@ -50,11 +52,11 @@ def write(table: pa.Table, source: Path, target: Target) -> dict[str, Any]:
     """
     if target.path.resolve() == source.resolve():
         raise UsageError(f"--shrink {target.path} is the history itself: name another file.")
-    if problems := validate(table):
+    if problems := validate(table, target.budget):
         raise UsageError(f"{source} cannot be judged, and so not shrunk: {problems[0]}")
     progress = _Progress()
     try:
-        case = Case(table, target.claim, target.claims, target.context)
+        case = Case(table, target.claim, target.claims, target.context, target.budget)
     except NotRedError as error:
         raise UsageError(f"nothing to shrink: {error}") from error
     found = shrink(case, go_on=progress.go_on)

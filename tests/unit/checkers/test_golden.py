@@ -7,6 +7,7 @@ import pytest
 from kafkalab.checkers import history
 from kafkalab.checkers.compose import judge
 from kafkalab.checkers.registry import CHECKERS
+from kafkalab.checkers.timeline.focus import leaves
 from kafkalab.model.history import CheckContext
 
 NEVER_RED = {"int-send-skip", "G0", "G0-process", "G0-realtime"}  # reported, and legal
@@ -20,6 +21,10 @@ def test_golden(golden):
     mine = verdicts.pop(golden.claim)
     assert mine.outcome == golden.outcome, mine
     assert golden.outcome != "fail" or (mine.evidence and mine.count >= len(mine.evidence)), mine
+    for finding in mine.evidence if golden.outcome == "fail" else ():
+        rows = [leaf for key, leaf in leaves(finding) if key.startswith("row")]
+        assert rows, f"where in the history? {finding}"
+        assert all(0 <= row < len(golden.rows) for row in rows), finding
     others = [v for v in verdicts.values() if v.outcome == "fail" or "crash" in v.summary]
     assert others == [], "one planted anomaly reddens its own claim and nothing else"
 

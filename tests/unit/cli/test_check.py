@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from kafkalab.checkers import history
+from kafkalab.checkers.budget import Budget
 from kafkalab.checkers.registry import CHECKERS
 from kafkalab.cli import check, shrunk
 from kafkalab.model.errors import ExitCode, UsageError
@@ -286,6 +287,26 @@ def test_a_shrunk_history_is_judged_as_the_whole_was_wherever_it_lies(
     assert found["delivered-twice"] == "fail"
     assert list(found.values()).count("fail") == 1
     assert "the history it was shrunk from" in said.err
+
+
+def test_shrinking_keeps_to_the_budget(tmp_path, monkeypatch):
+    monkeypatch.setattr(shrunk, "SECONDS_MAX", 0)  # what was judged by then is enough
+    judged_cell(tmp_path)
+    given, connect = [], Budget.connect
+
+    def noted(budget):
+        given.append(budget)
+        return connect(budget)
+
+    monkeypatch.setattr(Budget, "connect", noted)
+    out = str(tmp_path / "out.parquet")
+    options = check.Options(memory="300MiB", spill=str(tmp_path), shrink=out)
+    before = check.Options(memory="300MiB", spill=str(tmp_path))
+    check.run(str(tmp_path / "history.parquet"), ("delivered-twice",), True, before)
+    judged = len(given)
+    check.run(str(tmp_path / "history.parquet"), ("delivered-twice",), True, options)
+    assert len(given) > 2 * judged
+    assert set(given) == {options.budget()}
 
 
 @pytest.mark.parametrize(

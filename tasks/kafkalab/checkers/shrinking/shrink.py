@@ -34,6 +34,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from kafkalab.checkers.budget import Budget, out_of_budget
 from kafkalab.checkers.protocol import HistoryView, unknown
 from kafkalab.checkers.registry import CHECKERS, RELATIONS
 from kafkalab.checkers.shrinking.ddmin import ddmin
@@ -76,15 +77,17 @@ class Case:
         claim: the claim whose first finding is kept.
         claims: all that are judged together; `claim` is one of them.
         context: what they are judged with.
+        budget: what one judgement may take; default: `Budget()`.
 
     Raises:
         NotRedError: the claim does not fail.
     """
 
     def __init__(
-        self, table: pa.Table, claim: str, claims: Iterable[str], context: CheckContext
-    ) -> None:
-        self._claim = claim
+        self, table: pa.Table, claim: str, claims: Iterable[str], context: CheckContext,
+        budget: Budget | None = None,
+    ) -> None:  # fmt: skip
+        self._claim, self._budget = claim, budget or Budget()
         self._claims = tuple(dict.fromkeys((claim, *claims)))
         self._doubters: list[str] = []  # claims that said no before: asked first
         self._context = replace(context, evidence_max=FINDINGS_MAX)
@@ -112,8 +115,7 @@ class Case:
         return self._holds(kept, (self._claim, *self._doubters))
 
     def _holds(self, kept: Mask, claims: Iterable[str]) -> bool:
-        left, _ = self.parts.mask(kept)
-        table, rows = self.parts.build(kept), np.flatnonzero(left)
+        table, rows = self.parts.build(kept), np.flatnonzero(self.parts.mask(kept)[0])
         if not table.num_rows:
             return False
         self.judgements += 1
@@ -129,13 +131,14 @@ class Case:
         return True
 
     def _view(self, table: pa.Table) -> HistoryView:
-        return HistoryView(table, self._context, self._claims, RELATIONS)
+        return HistoryView(table, self._context, self._claims, RELATIONS, budget=self._budget)
 
     def _judge(self, view: HistoryView, claim: str) -> ClaimVerdict:
         try:
             return CHECKERS[claim](view, self._context)
         except Exception as error:  # noqa: BLE001 - as in compose: a crash is no finding
-            return unknown(claim, f"the checker crashed: {error}")
+            why = f"the checker crashed: {error}"
+            return unknown(claim, self._budget.exceeded() if out_of_budget(error) else why)
 
 
 def shrink(
