@@ -1,6 +1,6 @@
 """Remove each condition of each checker, one at a time: some golden history must notice.
 
-    python -m tests.mutation [--only PATTERN] [--workers N]
+    python -m tests.mutation [--only PATTERN] [--workers N] [--results FILE]
 
 Every relation and every query of a claim in the registry is mutated (operators.py), and the
 functions of the modules that judge. A mutant that no history kills is a condition that no test
@@ -16,15 +16,18 @@ import multiprocessing
 import re
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 from kafkalab.checkers import protocol
 from kafkalab.checkers.registry import CHECKERS, RELATIONS
 
 from .equivalent import EQUIVALENT
-from .operators import python_mutants, sql_mutants
-from .stage import NoMutantError, Stage, changed_code, dependents, looking_at
+from .found import digest
+from .operators import Mutant, python_mutants, sql_mutants
+from .rests import dependents, looking_at, rests_on
+from .stage import Golden, NoMutantError, Stage, changed_code
 
 
 class Result(NamedTuple):
@@ -46,11 +49,16 @@ def main() -> int:
     )
     parser.add_argument("--only", default="", help="owners whose name this pattern finds")
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument(
+        "--results", type=Path, help="go on from what this file says, and add to it (found.py)"
+    )
     options = parser.parse_args()
     begin = time.monotonic()
     owners = [owner for owner in _owners() if re.search(options.only, owner)]
     results: list[Result] = []
-    with multiprocessing.get_context("spawn").Pool(options.workers) as pool:
+    with multiprocessing.get_context("spawn").Pool(
+        options.workers, _begin, (options.results,)
+    ) as pool:
         for number, found in enumerate(pool.imap_unordered(mutate, owners), 1):
             results += found
             alive = [r for r in found if r.killer is None and (r.owner, r.name) not in EQUIVALENT]
@@ -89,10 +97,12 @@ def _owners() -> list[str]:
     ]
 
 
+def _begin(results: Path | None) -> None:
+    _stages.append(Stage(results))
+
+
 def mutate(owner: str) -> list[Result]:
     """All mutants of one owner."""
-    if not _stages:
-        _stages.append(Stage())
     kind, _, name = owner.partition(" ")
     return list(_RUNS[kind](_stages[0], owner, name))
 
@@ -100,20 +110,12 @@ def mutate(owner: str) -> list[Result]:
 def _relation(stage: Stage, owner: str, name: str) -> Iterator[Result]:
     near = looking_at(name, *dependents(name))
     for mutant in sql_mutants(RELATIONS[name].sql):
-        killer = _first(
-            (n, lambda g=golden, m=mutant: g.kills_relation(name, m.text))
-            for n, golden in stage.asked(owner, near)
-        )
-        yield from _result(stage, owner, mutant, killer)
+        yield from _ask(stage, owner, mutant, near, lambda g, m=mutant: g.kills_relation(name, m))
 
 
 def _claim(stage: Stage, owner: str, claim: str) -> Iterator[Result]:
     for mutant in sql_mutants(*stage.queries(claim)):
-        killer = _first(
-            (n, lambda g=golden, m=mutant: g.kills_query(claim, m.of, m.text))
-            for n, golden in stage.asked(owner, [claim])
-        )
-        yield from _result(stage, owner, mutant, killer)
+        yield from _ask(stage, owner, mutant, [claim], lambda g, m=mutant: g.kills_query(claim, m))
 
 
 def _code(stage: Stage, owner: str, name: str) -> Iterator[Result]:
@@ -121,26 +123,27 @@ def _code(stage: Stage, owner: str, name: str) -> Iterator[Result]:
     own = [claim for claim, checker in CHECKERS.items() if checker.__module__ == name]
     for mutant in python_mutants(inspect.getsource(module)):
         with changed_code(module, mutant.text):
-            killer = _first(
-                (n, lambda g=golden: g.kills_code(own or [g.section.claim]))
-                for n, golden in stage.asked(owner, own or list(CHECKERS))
-            )
-        yield from _result(stage, owner, mutant, killer)
+            yield from _ask(
+                stage, owner, mutant, own or list(CHECKERS),
+                lambda g: g.kills_code(own or [g.section.claim]),
+            )  # fmt: skip
 
 
-def _first(asked: Iterable) -> int | None:
-    """The first history that notices; -1 where the mutant does not compile."""
-    try:
-        return next((number for number, kills in asked if kills()), None)
-    except NoMutantError:
-        return -1
-
-
-def _result(stage: Stage, owner: str, mutant, killer: int | None) -> Iterator[Result]:
-    if killer == -1:
-        return
-    name = None if killer is None else stage.killed(owner, killer)
-    yield Result(owner, mutant.name, mutant.text, name)
+def _ask(
+    stage: Stage, owner: str, mutant: Mutant, near: Sequence[str], kills: Callable[[Golden], bool]
+) -> Iterator[Result]:
+    """What became of a mutant; nothing where it does not even compile."""
+    rests = digest(mutant.text, rests_on(*owner.split(" ")))
+    killer = stage.found.killer(owner, mutant.name, rests)
+    if killer is None:
+        asked = stage.asked(owner, mutant.name, rests, near)
+        try:
+            number = next((n for n, golden in asked if kills(golden)), None)
+        except NoMutantError:
+            return
+        killer = None if number is None else stage.killed(owner, number)
+        stage.found.add(owner, mutant.name, rests, killer)
+    yield Result(owner, mutant.name, mutant.text, killer)
 
 
 _RUNS = {"relation": _relation, "claim": _claim, "code": _code}

@@ -10,10 +10,7 @@ or another is red.
 from __future__ import annotations
 
 import ast
-import functools
 import importlib.util
-import inspect
-import re
 import sys
 import types
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -22,12 +19,14 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import sqlglot
-from sqlglot import exp
 
 from kafkalab.checkers import history
 from kafkalab.checkers.protocol import HistoryView
 from kafkalab.checkers.registry import CHECKERS, RELATIONS
+
+from .found import Found, digest
+from .operators import Mutant
+from .rests import COMPUTED, FROM_CODE, dependents, looking_at, parents
 
 ROOT = Path(__file__).parents[2]
 LANGUAGE = ROOT / "tests" / "unit" / "checkers" / "conftest.py"
@@ -50,6 +49,10 @@ class Connection:
     def execute(self, sql: str, *args: Any) -> Any:
         self.said.append(sql)
         return self.real.execute(self.instead.get(sql, sql), *args)
+
+    def sql(self, sql: str) -> Any:
+        self.said.append(sql)
+        return self.real.sql(self.instead.get(sql, sql))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.real, name)
@@ -88,21 +91,27 @@ class Golden:
     def rows(self, name: str) -> list[str]:
         """What a relation holds, in an order of its own."""
         if name not in self._rows:
-            for claim in looking_at(name):  # some relations are computed by the first who asks
-                if claim in self.claims:
+            if name in COMPUTED:
+                for claim in set(looking_at("cycles")) & set(self.claims):
                     self.queries(claim)
             self.view.use(name)
             self._rows[name] = self._ordered(f"SELECT * FROM {name}")
         return self._rows[name]
 
+    def _forget_computed(self) -> None:
+        """So that what is not made by SQL is made again; inside a transaction."""
+        for name in COMPUTED & self.view._made:
+            self.connection.real.execute(f"DROP TABLE {name}")
+            self.view._made.discard(name)
+
     def _ordered(self, sql: str) -> list[str]:
         return sorted(map(repr, self.connection.real.execute(sql).fetchall()))
 
-    def kills_relation(self, name: str, sql: str) -> bool:
+    def kills_relation(self, name: str, mutant: Mutant) -> bool:
         """Whether a relation with other SQL would be noticed."""
         before = self.rows(name)
         try:
-            if self._ordered(sql) == before:
+            if self._ordered(mutant.text) == before:
                 return False
         except INVALID as error:
             raise NoMutantError(str(error)) from error
@@ -112,41 +121,52 @@ class Golden:
         looking = [claim for claim in looking_at(name, *originals) if claim in self.claims]
         for claim in looking:
             self.queries(claim)
+        with self._aside():
+            try:
+                changed = self._make_again(name, mutant.text, originals)
+            except duckdb.Error:
+                return True
+            return self._noticed([c for c in looking if c in looking_at(*changed)])
+
+    @contextmanager
+    def _aside(self) -> Iterator[None]:
+        """What is made meanwhile is gone afterwards."""
         made = set(self.view._made)
         self.connection.real.execute("BEGIN")
         try:
-            changed = self._make_again(name, sql, originals)
-            return self._noticed([c for c in looking if c in looking_at(*changed)])
-        except duckdb.Error:
-            return True
+            yield
         finally:
             self.connection.real.execute("ROLLBACK")
-            self.view._made = made  # what was made meanwhile is gone
+            self.view._made = made
 
     def _make_again(self, name: str, sql: str, originals: Mapping[str, list[str]]) -> list[str]:
         changed = [name]
         self._replace(name, sql)
         for dependent, before in originals.items():
-            if parents(dependent) & set(changed):
-                again = RELATIONS[dependent].sql
-                if self._ordered(again) != before:
-                    self._replace(dependent, again)
-                    changed.append(dependent)
+            if not parents(dependent) & set(changed):
+                continue
+            if dependent in COMPUTED and parents(dependent) == FROM_CODE:
+                self._forget_computed()
+            if dependent not in self.view._made:
+                changed.append(dependent)
+            elif self._ordered(again := RELATIONS[dependent].sql) != before:
+                self._replace(dependent, again)
+                changed.append(dependent)
         return changed
 
     def _replace(self, name: str, sql: str) -> None:
-        run = self.connection.real.execute
-        views = run("SELECT count(*) FROM duckdb_views() WHERE view_name = ?", [name]).fetchone()
-        kind = "VIEW" if views[0] else "TABLE"
-        run(f"CREATE OR REPLACE TEMP {kind} {name} AS {sql}")
+        kind = "VIEW" if name in {"events", "records"} else "TABLE"
+        self.connection.real.execute(f"CREATE OR REPLACE TEMP {kind} {name} AS {sql}")
 
-    def kills_query(self, claim: str, sql: str, mutated: str) -> bool:
+    def kills_query(self, claim: str, mutant: Mutant) -> bool:
         """Whether a claim that asks something else would be noticed."""
-        if claim not in self.claims or sql not in self.queries(claim):
+        if claim not in self.claims or mutant.of not in self.queries(claim):
             return False
-        self.connection.instead = {sql: mutated}
+        self.connection.instead = {mutant.of: mutant.text}
         try:
-            return self._noticed([claim])
+            with self._aside():
+                self._forget_computed()
+                return self._noticed([claim])
         finally:
             self.connection.instead = {}
 
@@ -172,13 +192,16 @@ class Golden:
 class Stage:
     """All sections, each judged when it is first asked."""
 
-    def __init__(self) -> None:
+    def __init__(self, results: Path | None = None) -> None:
         spec = importlib.util.spec_from_file_location("golden_language", LANGUAGE)
         language = importlib.util.module_from_spec(spec)
         sys.modules["golden_language"] = language
         spec.loader.exec_module(language)
         paths = sorted(HISTORIES.glob("*.txt"))
         self.sections = [s for path in paths for s in language.sections(path)]
+        self.names = {f"{s.claim}: {s.name}": n for n, s in enumerate(self.sections)}
+        self.digests = [digest(section) for section in self.sections]
+        self.found = Found(results, dict(zip(self.names, self.digests, strict=True)))
         self._goldens: dict[int, Golden] = {}
         self._killers: dict[str, list[int]] = {}
 
@@ -187,15 +210,21 @@ class Stage:
             self._goldens[number] = Golden(self.sections[number])
         return self._goldens[number]
 
-    def asked(self, owner: str, claims: Sequence[str]) -> Iterator[tuple[int, Golden]]:
+    def asked(
+        self, owner: str, mutant: str, rests_on: str, claims: Sequence[str]
+    ) -> Iterator[tuple[int, Golden]]:
         """First those that killed this owner's mutants, then those of `claims`, then all others.
 
         Others may notice as well: each section judges every claim, and none but its own is red.
         """
         near = [n for claim in claims for n, s in enumerate(self.sections) if s.claim == claim]
         rest = range(len(self.sections))
-        for number in dict.fromkeys((*self._killers.get(owner, ()), *near, *rest)):
-            yield number, self.golden(number)
+        likely = self.found.likely(owner, mutant)
+        first = [self.names[likely]] if likely else []
+        known = self.found.survived(owner, mutant, rests_on)
+        for number in dict.fromkeys((*first, *self._killers.get(owner, ()), *near, *rest)):
+            if self.digests[number] not in known:
+                yield number, self.golden(number)
 
     def killed(self, owner: str, number: int) -> str:
         """Remember who killed a mutant of `owner`; returns its name."""
@@ -203,74 +232,13 @@ class Stage:
         if number in known:
             known.remove(number)
         known.insert(0, number)
-        return f"{self.sections[number].claim}: {self.sections[number].name}"
+        return tuple(self.names)[number]
 
     def queries(self, claim: str) -> list[str]:
         """What a claim asks, in any section of its own."""
         own = [n for n, section in enumerate(self.sections) if section.claim == claim]
         asked = [sql for n in own for sql in sorted(self.golden(n).queries(claim))]
         return [sql for sql in dict.fromkeys(asked) if " FROM found" not in sql]
-
-
-@functools.cache
-def tables(sql: str) -> frozenset[str]:
-    """The shared relations that a statement reads; a name of its own hides one, but in itself."""
-    tree = sqlglot.parse_one(sql, dialect="duckdb")
-    own = {
-        cte.alias: {t.name for t in cte.this.find_all(exp.Table)} for cte in tree.find_all(exp.CTE)
-    }
-    read = {table.name for table in tree.find_all(exp.Table)}
-    return frozenset(n for n in read & set(RELATIONS) if n not in own or n in own[n])
-
-
-@functools.cache
-def looking_at(*names: str) -> tuple[str, ...]:
-    """Claims whose module asks one of these relations, or what is made of it; nearest first."""
-    found = []
-    for name in names:
-        word = re.compile(rf"\b{name}\b")
-        found += [
-            claim
-            for claim, checker in CHECKERS.items()
-            if any(text == name or word.search(text) for text in _asked(checker.__module__))
-        ]
-    return tuple(dict.fromkeys(found))
-
-
-@functools.cache
-def _asked(module: str) -> tuple[str, ...]:
-    """What a module says in SQL, and single words, which may name a relation; not its relations."""
-    tree = ast.parse(inspect.getsource(sys.modules[module]))
-    texts = [
-        node.value
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Constant) and isinstance(node.value, str)
-    ]
-    relations = {relation.sql for relation in RELATIONS.values()}
-    docs = {ast.get_docstring(tree, clean=False)}
-    return tuple(t for t in texts if t not in relations | docs and (" " not in t or "SELECT" in t))
-
-
-def parents(name: str) -> frozenset[str]:
-    return tables(RELATIONS[name].sql) - {name}
-
-
-@functools.cache
-def dependents(name: str) -> tuple[str, ...]:
-    """Every relation that rests on `name`, in the order in which they can be made."""
-    found: set[str] = {name}
-    while True:
-        more = {other for other in RELATIONS if parents(other) & found} - found
-        if not more:
-            break
-        found |= more
-    ordered: list[str] = []
-    rest = found - {name}
-    while rest:
-        ready = sorted(r for r in rest if not parents(r) & rest)
-        ordered += ready
-        rest -= set(ready)
-    return tuple(ordered)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from kafkalab.checkers.registry import CHECKERS, RELATIONS
 
 from .equivalent import EQUIVALENT
 from .operators import python_mutants, same_sql, sql_mutants
-from .stage import dependents, parents
+from .rests import dependents, parents
 
 SQL = """
 SELECT max(a) AS top FROM t ANTI JOIN u USING (a)

@@ -7,7 +7,7 @@ it open, `later [OUTCOME ...]` until a line `CLIENT ends OP`. Partitions are `to
     p0 open producer acks=1            c0 assigned t/0 t/1 gen=3  (also revoked, lost)
     p0 send t/0 1@0 2@1 3@info 4@fail  c0 assign t/0@5 t/1  (also seek, pause, resume)
     p0 send t/- 5@1:7 t/0 6@2          the client chose: landed in partition 1 at offset 7
-    c0 poll t/0 1@0 2@1!checksum       value@offset, with a problem
+    c0 poll t/0 1@0 2@1!checksum       value@offset, with a problem; 0 where none could be read
     c0 poll t/0 3@2<t/1                its payload says that it was sent to t/1
     c0 poll t/0 3@2~null               it is not plain: see CONTENTS, or JSON; of a send likewise
     c0 commit t/0=3                    asked for and acknowledged; `c0 commit -> ok t/0=3`: what
@@ -164,7 +164,7 @@ class Writer:
                     "topic": topic,
                     "partition": part,
                     "offset": int(offset),
-                    "value": None if problem else int(value),
+                    "value": None if problem and value == "0" else int(value),
                     "problem": problem,
                     "intended": None if problem else intended or f"{topic}/{part}",
                     "detail": _content(content),

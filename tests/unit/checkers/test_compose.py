@@ -66,7 +66,7 @@ c0 poll t/0 1@0
 c0 poll -> +11s ok
 """
 OTHER_VALUE = "p0 send t/0 1@0 2@1 3@2\nc0 poll t/0 1@0 9@1 3@2"
-DAMAGED = "p0 send t/0 1@0 2@1 3@2\nc0 poll t/0 1@0 2@1!short 3@2"
+DAMAGED = "p0 send t/0 1@0 2@1 3@2\nc0 poll t/0 1@0 0@1!short 3@2"
 
 
 @pytest.mark.parametrize(
