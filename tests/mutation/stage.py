@@ -4,7 +4,7 @@ A mutant of a relation is first run alone: where it gives the rows that the rela
 behind it can change, and the next history is asked. Else what depends on it is made again, inside
 a transaction that is rolled back, and the claims that look at it are judged again. A history
 *kills* a mutant when test_golden.py would fail: its own claim ends otherwise than its section says,
-or another is red.
+or another is red. So do the histories of test_nothing.py, where a claim passes that may not.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import duckdb
 from kafkalab.checkers import history
 from kafkalab.checkers.protocol import HistoryView
 from kafkalab.checkers.registry import CHECKERS, RELATIONS
+from kafkalab.model.history import CheckContext
 
 from .found import Found, digest
 from .operators import Mutant
@@ -30,7 +31,9 @@ from .rests import COMPUTED, FROM_CODE, dependents, looking_at, parents
 
 ROOT = Path(__file__).parents[2]
 LANGUAGE = ROOT / "tests" / "unit" / "checkers" / "conftest.py"
+LACKING = ROOT / "tests" / "unit" / "checkers" / "test_nothing.py"
 HISTORIES = ROOT / "tests" / "histories"
+NOTHING = "nothing"  # the claim of a history of test_nothing.py; its outcome: who may pass on it
 INVALID = (duckdb.BinderException, duckdb.ParserException, duckdb.NotImplementedException)
 
 
@@ -85,7 +88,10 @@ class Golden:
 
     def as_expected(self, claim: str, verdict: Any) -> bool:
         if claim == self.section.claim:
-            return str(verdict.outcome.value) == self.section.outcome
+            same = str(verdict.outcome.value) == self.section.outcome
+            return same and self.section.count in (None, verdict.count)
+        if self.section.claim == NOTHING and verdict.outcome == "pass":
+            return claim in self.section.outcome.split()
         return verdict.outcome != "fail" and "crash" not in verdict.summary
 
     def rows(self, name: str) -> list[str]:
@@ -189,16 +195,34 @@ class Golden:
         return False
 
 
+def _module(path: Path) -> types.ModuleType:
+    name = f"golden_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def _nothing(language: types.ModuleType) -> Iterator[Any]:
+    """The histories of test_nothing.py, where a claim passes only if it is named."""
+    for name, (text, may_pass) in _module(LACKING).HISTORIES.items():
+        writer = language.Writer()
+        for line in text.splitlines():
+            writer.line(line)
+        context = CheckContext(finished_ns=writer.now)
+        outcome = " ".join(sorted(may_pass))
+        yield language.Section(NOTHING, name, outcome, tuple(writer.rows), context)
+
+
 class Stage:
     """All sections, each judged when it is first asked."""
 
     def __init__(self, results: Path | None = None) -> None:
-        spec = importlib.util.spec_from_file_location("golden_language", LANGUAGE)
-        language = importlib.util.module_from_spec(spec)
-        sys.modules["golden_language"] = language
-        spec.loader.exec_module(language)
+        language = _module(LANGUAGE)
         paths = sorted(HISTORIES.glob("*.txt"))
         self.sections = [s for path in paths for s in language.sections(path)]
+        self.sections += _nothing(language)
         self.names = {f"{s.claim}: {s.name}": n for n, s in enumerate(self.sections)}
         self.digests = [digest(section) for section in self.sections]
         self.found = Found(results, dict(zip(self.names, self.digests, strict=True)))
@@ -217,6 +241,7 @@ class Stage:
 
         Others may notice as well: each section judges every claim, and none but its own is red.
         """
+        claims = [*claims, NOTHING]
         near = [n for claim in claims for n, s in enumerate(self.sections) if s.claim == claim]
         rest = range(len(self.sections))
         likely = self.found.likely(owner, mutant)

@@ -25,7 +25,7 @@ from kafkalab.checkers.protocol import Relation
 _CALLS = """
 SELECT i.process, i.op, i.op_id, l.grp, min(i.time_ns) AS begin_ns, min(i.idx) AS begin_idx
 FROM actions i JOIN clients l USING (process)
-WHERE i.type = 'invoke' AND i.op IN ('commit', 'committed', 'group_offsets')
+WHERE i.op IN ('commit', 'committed', 'group_offsets')
 GROUP BY ALL
 """
 
@@ -35,11 +35,9 @@ SELECT coalesce(e.detail ->> '$.group', c.grp) AS grp, e.process, e.op, e.topic,
        coalesce(e.off, -1) AS off, e.idx, c.begin_ns, e.time_ns AS end_ns, a.off AS asked
 FROM actions e JOIN calls c USING (process, op_id, op)
 LEFT JOIN (SELECT process, op_id, topic, part, max(off) AS off FROM actions
-           WHERE op = 'commit' AND type = 'invoke' AND off >= 0 GROUP BY ALL) a
-  ON e.op = 'commit' AND a.process = e.process AND a.op_id = e.op_id AND a.topic = e.topic
-     AND a.part = e.part
-WHERE e.op IN ('commit', 'committed', 'group_offsets') AND e.type = 'ok'
-  AND e.topic IS NOT NULL AND (e.op <> 'commit' OR e.off >= 0)
+           WHERE type = 'invoke' GROUP BY ALL) a
+  ON a.process = e.process AND a.op_id = e.op_id AND a.topic = e.topic AND a.part = e.part
+WHERE e.type = 'ok' AND e.topic IS NOT NULL AND (e.op <> 'commit' OR e.off >= 0)
 """
 
 _READING = """
@@ -49,7 +47,7 @@ WITH given_out AS (
     UNION ALL
     SELECT d.grp, d.process, s.topic, s.part, d.op_id, s.off, d.idx, d.time_ns, true
     FROM deliveries d JOIN sends s ON s.value = d.value
-    WHERE d.misplaced AND s.acknowledged AND s.off IS NOT NULL
+    WHERE d.misplaced AND s.acknowledged
 ), begun AS (
     SELECT process, op_id, min(begin_ns) AS begin_ns FROM given GROUP BY ALL
 )
@@ -72,7 +70,7 @@ WITH stored AS (
     SELECT grp, topic, part, begin_ns, process,
            max(top) OVER (PARTITION BY grp, topic, part ORDER BY begin_ns) AS top FROM reading
 ), asked AS (
-    SELECT grp, topic, part, begin_ns AS at_ns, asked AS off FROM offsets WHERE asked IS NOT NULL
+    SELECT grp, topic, part, begin_ns AS at_ns, asked AS off FROM offsets
     UNION ALL
     SELECT l.grp, p.topic, p.part, p.time_ns, p.off FROM positions p JOIN clients l USING (process)
     WHERE p.off >= 0
@@ -83,7 +81,7 @@ WITH stored AS (
     SELECT grp, bool_or(from_start) AS from_start FROM clients WHERE polls GROUP BY grp
 ), starts AS (
     SELECT l.grp, e.topic, e.part, e.time_ns FROM actions e JOIN clients l USING (process)
-    WHERE e.op = 'assigned' AND NOT l.from_start
+    WHERE e.op = 'assigned'
 ), seen AS (
     SELECT *, CASE WHEN op = 'commit' THEN begin_ns ELSE end_ns END AS at_ns FROM offsets
 ), bounded AS (
@@ -128,8 +126,8 @@ SELECT grp, topic, part, off, begin_ns, end_ns FROM offsets WHERE op = 'commit'
 UNION ALL
 SELECT c.grp, e.topic, e.part, e.off, c.begin_ns, NULL
 FROM actions e JOIN calls c USING (process, op_id, op)
-WHERE e.op = 'commit' AND e.type = 'invoke' AND NOT EXISTS (
-    SELECT 1 FROM actions d WHERE d.op = 'commit' AND d.process = e.process AND d.op_id = e.op_id
+WHERE e.op = 'commit' AND NOT EXISTS (
+    SELECT 1 FROM actions d WHERE d.process = e.process AND d.op_id = e.op_id
     AND d.type IN ('ok', 'fail'))
 """
 
@@ -165,7 +163,7 @@ WITH resets AS (
     FROM (
         SELECT grp, topic, part, begin_ns AS at_ns FROM offsets WHERE asked = off
         UNION ALL
-        SELECT grp, topic, part, begin_ns FROM attempts WHERE end_ns IS NULL AND topic IS NOT NULL
+        SELECT grp, topic, part, begin_ns FROM attempts WHERE end_ns IS NULL
         UNION ALL
         SELECT l.grp, p.topic, p.part, p.time_ns FROM positions p JOIN clients l USING (process)
     )
@@ -182,7 +180,7 @@ SELECT p.*, h.off AS before FROM placed p
 ANTI JOIN lost_commits l ON l.idx = p.idx
 ASOF JOIN highest h ON h.grp = p.grp AND h.topic = p.topic AND h.part = p.part
      AND h.epoch = p.epoch AND h.end_ns < p.begin_ns
-WHERE p.off < h.off AND p.asked IS DISTINCT FROM p.off
+WHERE p.off < h.off
 """
 
 _PROMISES = """

@@ -87,7 +87,7 @@ GROUP BY c.topic, c.part, c.off, c.one, c.other ORDER BY c.topic, c.part, c.off
 _DUPLICATE = """
 WITH places AS (
     SELECT value, topic, part, off, idx FROM deliveries
-    WHERE problem IS NULL AND NOT misplaced AND value IS NOT NULL
+    WHERE problem IS NULL AND NOT misplaced
     UNION ALL
     SELECT value, topic, part, off, ack_idx FROM sends WHERE outcome = 'ok' AND off IS NOT NULL
 ), several AS (
@@ -121,7 +121,7 @@ WITH repeated AS (
     UNION ALL
     SELECT l.scope, e.process, NULL, NULL, e.idx, e.op FROM actions e
     JOIN clients l USING (process)
-    WHERE e.op = 'open' AND e.type = 'invoke' AND NOT l.subscribed
+    WHERE e.op = 'open' AND NOT l.subscribed
 ), judged AS (
     SELECT g.*,
            coalesce(bool_or(t.op IN ('seek', 'assign', 'open')), false) AS asked_for,
@@ -157,7 +157,7 @@ WITH plain AS (
 ), sent AS (
     SELECT value, detail FROM records WHERE op = 'send' AND type = 'invoke' AND detail IS NOT NULL
 ), given AS (
-    SELECT idx, detail FROM records WHERE op = 'poll' AND detail IS NOT NULL
+    SELECT idx, detail FROM records WHERE detail IS NOT NULL
 )
 SELECT d.value, d.topic, d.part, d.off, s.process AS sender, d.process AS reader, d.idx,
        coalesce(a.detail, p.content) AS sent, coalesce(b.detail, p.content) AS given

@@ -49,11 +49,11 @@ from kafkalab.model.verdict import ClaimVerdict
 
 _UNREAD = """
 WITH read AS (
-    SELECT DISTINCT value FROM deliveries WHERE problem IS NULL AND value IS NOT NULL
+    SELECT DISTINCT value FROM deliveries WHERE problem IS NULL
 ), taken AS (
     SELECT DISTINCT topic, part, off FROM deliveries, context
     WHERE (problem IS NOT NULL AND list_contains(claims, 'corrupt-value'))
-       OR (problem IS NULL AND misplaced AND list_contains(claims, 'wrong-topic'))
+       OR (misplaced AND list_contains(claims, 'wrong-topic'))
        OR (problem IS NULL AND NOT misplaced AND list_contains(claims, 'inconsistent-offsets'))
 )
 SELECT s.* FROM sends s
@@ -86,7 +86,7 @@ WITH judged AS (
 SELECT u.*, r.reader,
        CASE WHEN list_contains(c.claims, 'torn-transaction') AND u.value IN (SELECT value FROM torn)
             THEN 'torn' WHEN r.passed THEN 'lost' WHEN NOT r.owed THEN 'not owed'
-            WHEN s.topic IS NOT NULL AND u.off > s.position THEN 'stalled'
+            WHEN u.off > s.position THEN 'stalled'
             WHEN o.topic IS NOT NULL THEN 'orphaned'
             WHEN h.until_ns > c.finished_ns THEN 'held'
             ELSE 'unseen' END AS state

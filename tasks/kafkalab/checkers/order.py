@@ -54,7 +54,7 @@ WITH moves AS (
     SELECT idx, process, topic, part, off, value, op_id, false AS moves
     FROM deliveries WHERE NOT misplaced
     UNION ALL
-    SELECT idx, process, topic, part, NULL, NULL, NULL, true FROM moves WHERE topic IS NOT NULL
+    SELECT idx, process, topic, part, NULL, NULL, NULL, true FROM moves
     UNION ALL
     SELECT m.idx, t.process, t.topic, t.part, NULL, NULL, NULL, true
     FROM moves m JOIN touched t USING (process) WHERE m.topic IS NULL
@@ -68,7 +68,7 @@ WITH moves AS (
 ), again AS (
     SELECT idx, row_number() OVER (PARTITION BY process, topic, part, stretch, off ORDER BY idx)
            AS times
-    FROM came SEMI JOIN back USING (process, topic, part) WHERE NOT moves
+    FROM came SEMI JOIN back USING (process, topic, part)
 )
 SELECT c.* EXCLUDE (moves), coalesce(a.times, 1) AS times
 FROM came c LEFT JOIN again a USING (idx) WHERE NOT c.moves
@@ -76,10 +76,9 @@ FROM came c LEFT JOIN again a USING (idx) WHERE NOT c.moves
 
 _READABLE = """
 WITH places AS (
-    SELECT topic, part, off FROM deliveries WHERE NOT misplaced
+    SELECT topic, part, off FROM deliveries
     UNION ALL
-    SELECT topic, part, off FROM sends, context
-    WHERE acknowledged AND off IS NOT NULL AND NOT list_contains(claims, 'lost-write')
+    SELECT topic, part, off FROM sends, context WHERE NOT list_contains(claims, 'lost-write')
 )
 SELECT topic, part, off, row_number() OVER (PARTITION BY topic, part ORDER BY off) AS place
 FROM (SELECT DISTINCT topic, part, off FROM places ANTI JOIN hidden USING (topic, part, off)

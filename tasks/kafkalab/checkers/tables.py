@@ -146,7 +146,7 @@ LEFT JOIN sends s ON s.value = d.value AND d.problem IS NULL
 _CONFLICTS = """
 SELECT topic, part, off, min(value) AS one, max(value) AS other FROM (
     SELECT topic, part, off, value FROM deliveries
-    WHERE problem IS NULL AND NOT misplaced AND value IS NOT NULL
+    WHERE problem IS NULL AND NOT misplaced
     UNION ALL
     SELECT topic, part, off, value FROM sends WHERE outcome = 'ok' AND off IS NOT NULL
 ) GROUP BY topic, part, off HAVING min(value) <> max(value)
@@ -183,7 +183,7 @@ _SKIPS = """
 SELECT p.scope, p.topic, p.part, coalesce(d.off, -1) + 1 AS low, p.off - 1 AS high
 FROM positions p ASOF LEFT JOIN (SELECT * FROM deliveries WHERE NOT misplaced) d
   ON d.scope = p.scope AND d.topic = p.topic AND d.part = p.part AND d.idx <= p.idx
-WHERE p.off IS NOT NULL AND p.off > coalesce(d.off, -1) + 1
+WHERE p.off > coalesce(d.off, -1) + 1
 """
 
 BASE: dict[str, Relation] = {

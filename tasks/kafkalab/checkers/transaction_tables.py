@@ -158,7 +158,7 @@ WITH missing AS (
     ANTI JOIN txn_reads r ON r.value = s.value
     ANTI JOIN (SELECT value FROM zombies, context WHERE list_contains(claims, 'zombie-write')) z
       ON z.value = s.value
-    WHERE s.acked AND s.off IS NOT NULL
+    WHERE s.acked
 ), taken AS (
     SELECT topic, part, off FROM deliveries, context
     WHERE EXISTS (SELECT 1 FROM missing)
@@ -197,7 +197,7 @@ WITH odd AS (
     SELECT idx, detail LIKE '%"key": "\\u0000\\u0000\\u0000\\u0000"%'
              OR detail LIKE '%"key": "\\u0000\\u0000\\u0000\\u0001"%' AS marker,
            detail IS NULL OR detail LIKE '%"key": null%' AS keyless
-    FROM records WHERE op = 'poll' AND idx IN (SELECT idx FROM unowned)
+    FROM records WHERE idx IN (SELECT idx FROM unowned)
 )
 SELECT u.idx, u.process, u.topic, u.part, u.off, u.problem
 FROM unowned u JOIN keyed k USING (idx)

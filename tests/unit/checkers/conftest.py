@@ -22,6 +22,7 @@ it open, `later [OUTCOME ...]` until a line `CLIENT ends OP`. Partitions are `to
     c0 thread_dump TEXT
 
 A file holds sections, `== NAME | OUTCOME [| context fields]`; lines before the first are shared.
+`fail 2`: that many are found.
 A field `claims=["stall"]` says that no other claim is judged beside these.
 """
 
@@ -29,6 +30,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,6 +64,7 @@ class Section:
     rows: tuple[Row, ...]
     context: CheckContext
     claims: tuple[str, ...] = ()  # those that are judged together; empty: all
+    count: int | None = None  # how many are found, where the section says so
 
 
 class Writer:
@@ -70,7 +73,7 @@ class Writer:
     def __init__(self) -> None:
         self.now = 1_000 * MS
         self.rows: list[Row] = []
-        self._ids = 0
+        self._ids: Counter[str] = Counter()  # each client counts its own
         self._later: dict[tuple[str, str], tuple[int, str, list[dict[str, Any]]]] = {}
 
     def line(self, text: str) -> None:
@@ -97,7 +100,7 @@ class Writer:
             for fields in rows or [{}]:
                 self._row(client, fields.pop("type", outcome), words[0], op_id, **fields)
         else:
-            self._ids += 1
+            self._ids[client] += 1
             getattr(self, f"_{op}", self._plain)(client, op, words, end.split())
 
     def _row(self, client: str, kind: str, op: str, op_id: int, **fields: Any) -> None:
@@ -105,24 +108,24 @@ class Writer:
 
     def _end(self, client: str, op: str, end: list[str], rows: list[dict[str, Any]]) -> None:
         if end[:1] == ["later"]:
-            self._later[client, op] = self._ids, (*end[1:], "ok")[0], rows
+            self._later[client, op] = self._ids[client], (*end[1:], "ok")[0], rows
             return
         self.now += _duration(end.pop(0)) if end and end[0][0] == "+" else MS
         outcome = end[0] if end else "ok"
         if outcome == "never":
             return
         for fields in rows or [{}]:
-            self._row(client, fields.pop("type", outcome), op, self._ids, **fields)
+            self._row(client, fields.pop("type", outcome), op, self._ids[client], **fields)
 
     def _plain(self, client: str, op: str, words: list[str], end: list[str]) -> None:
         detail = json.dumps({"topics": words}) if op == "subscribe" and words else None
-        self._row(client, "invoke", op, self._ids, detail=detail)
+        self._row(client, "invoke", op, self._ids[client], detail=detail)
         self._end(client, op, end, [])
 
     def _open(self, client: str, op: str, words: list[str], end: list[str]) -> None:
         config = dict(word.split("=") for word in words[1:])
         detail = json.dumps({"role": words[0], "config": {k: _value(config[k]) for k in config}})
-        self._row(client, "invoke", op, self._ids, detail=detail)
+        self._row(client, "invoke", op, self._ids[client], detail=detail)
         self._end(client, op, end, [])
 
     def _send(self, client: str, op: str, words: list[str], end: list[str]) -> None:
@@ -135,7 +138,7 @@ class Writer:
             sent, _, content = word.partition("~")
             value, landed = sent.split("@")
             self._row(
-                client, "invoke", op, self._ids, topic=topic, partition=part, value=int(value),
+                client, "invoke", op, self._ids[client], topic=topic, partition=part, value=int(value),
                 detail=_content(content),
             )  # fmt: skip
             fields: dict[str, Any] = {"topic": topic, "partition": part, "value": int(value)}
@@ -148,7 +151,7 @@ class Writer:
         self._end(client, op, end, done)
 
     def _poll(self, client: str, op: str, words: list[str], end: list[str]) -> None:
-        self._row(client, "invoke", op, self._ids)
+        self._row(client, "invoke", op, self._ids[client])
         done: list[dict[str, Any]] = []
         topic, part = "", 0
         for word in words:
@@ -179,7 +182,7 @@ class Writer:
         asked = [_offset(word) for word in words]
         shown = asked if op in ("commit", "assign", "seek", "pause", "resume") else []
         for fields in shown or [{}]:
-            self._row(client, "invoke", op, self._ids, detail=detail, **fields)
+            self._row(client, "invoke", op, self._ids[client], detail=detail, **fields)
         answer = [_offset(word) for word in end if "/" in word]
         self._end(client, op, [w for w in end if "/" not in w], [
             {**fields, "detail": detail} for fields in answer or asked
@@ -189,7 +192,7 @@ class Writer:
         detail = json.dumps(dict(zip(("action", "group_of"), words[:2], strict=False)))
         places = [{**_offset(word), "detail": detail} for word in words[2:]] or [{"detail": detail}]
         for fields in places:
-            self._row(client, "invoke", op, self._ids, **fields)
+            self._row(client, "invoke", op, self._ids[client], **fields)
         error = end.pop() if end and end[-1].isupper() else None
         self._end(client, op, end, [{**fields, "error": error} for fields in places])
 
@@ -242,7 +245,9 @@ def sections(path: Path) -> Iterator[Section]:
         parsed = {k: json.loads(v) for k, v in settings.items()}
         claims = tuple(parsed.pop("claims", ()))
         context = CheckContext(finished_ns=writer.now, **parsed)
-        yield Section(path.stem, name, outcome, tuple(writer.rows), context, claims)
+        outcome, _, count = outcome.partition(" ")
+        found = int(count) if count else None
+        yield Section(path.stem, name, outcome, tuple(writer.rows), context, claims, found)
 
 
 @pytest.fixture

@@ -24,6 +24,13 @@ HISTORIES = {
     "no sends": ("c0 poll\nc0 position", frozenset()),
     "sends of which nobody knows": ("p0 send t/0 1@info 2@info", frozenset()),
     "sends that failed": ("p0 send t/0 1@fail 2@fail", frozenset()),
+    "what nobody acknowledged was read": (
+        "p0 send t/0 1@info\nc0 poll t/0 1@0",
+        {
+            "G1a", "duplicate", "delivered-twice", "inconsistent-offsets", "corrupt-value",
+            "null-becomes-empty", "changed-content", "wrong-topic", "G1c-realtime",
+        },
+    ),
     "sends and empty polls": (SENT + "c0 poll\nc0 poll", SENDS | {"stall"}),
     "a member, and nothing to read": (
         GROUP + "c0 poll\nc0 poll",
