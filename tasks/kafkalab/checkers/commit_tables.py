@@ -197,7 +197,7 @@ WITH final AS (
     UNION ALL
     SELECT f.*, o.end_ns FROM final f JOIN offsets o ON o.process = f.process
          AND o.topic = f.topic AND o.part = f.part
-    JOIN calls c ON c.process = o.process AND c.op = 'commit' AND c.begin_ns = o.begin_ns
+    JOIN calls c ON c.process = o.process AND c.begin_ns = o.begin_ns
     WHERE o.op = 'commit' AND o.asked IS NULL AND c.begin_idx > f.idx
 )
 SELECT p.grp, p.topic, p.part, p.process, p.next, arg_max(o.off, o.idx) AS off, max(o.idx) AS idx

@@ -41,7 +41,7 @@ WITH opened AS (
     SELECT process, arg_max(detail ->> '$.config.instance_id', idx) AS instance,
            arg_max(detail ->> '$.config.assignor', idx) AS assignor,
            arg_max(detail ->> '$.config.group_protocol', idx) AS protocol
-    FROM actions WHERE op = 'open' AND type = 'invoke' GROUP BY process
+    FROM actions WHERE op = 'open' GROUP BY process
 )
 SELECT l.process, l.grp, l.from_start, l.auto_commit, l.session_ns, o.instance,
        CASE WHEN o.protocol = 'consumer' OR o.assignor = 'cooperative-sticky' THEN true

@@ -164,7 +164,7 @@ WITH touched AS (
     FROM deliveries WHERE NOT misplaced GROUP BY ALL
     UNION ALL
     SELECT l.scope, e.topic, e.part, NULL, NULL FROM actions e JOIN clients l USING (process)
-    WHERE e.op = 'assigned' AND e.topic IS NOT NULL
+    WHERE e.op = 'assigned'
     UNION ALL
     SELECT scope, topic, part, CASE WHEN off >= 0 THEN off END, NULL FROM positions
 ), beginners AS (

@@ -40,8 +40,7 @@ from kafkalab.checkers.protocol import Relation
 
 _STEPS = """
 SELECT process, op_id, action, any_value(group_of) AS group_of,
-       min(idx) FILTER (type = 'invoke') AS begin_idx,
-       min(time_ns) FILTER (type = 'invoke') AS begin_ns,
+       min(idx) AS begin_idx, min(time_ns) AS begin_ns,
        max(idx) FILTER (type <> 'invoke') AS end_idx,
        max(time_ns) FILTER (type <> 'invoke') AS end_ns,
        coalesce(any_value(CAST(type AS VARCHAR)) FILTER (type <> 'invoke'), 'info') AS outcome,
@@ -64,7 +63,7 @@ WITH done AS (
     ASOF JOIN producer_ids o ON o.process = s.process AND o.idx <= s.begin_idx
 ), later AS (
     SELECT id, begin_ns, min(end_ns) OVER (PARTITION BY id ORDER BY begin_ns DESC) AS end_ns
-    FROM done WHERE id IS NOT NULL
+    FROM done
 )
 SELECT d.*, l.end_ns AS fenced_ns FROM done d
 ASOF LEFT JOIN later l ON l.id = d.id AND l.begin_ns > d.end_ns
@@ -137,7 +136,7 @@ SELECT process FROM (
 _TXN_READS = """
 SELECT d.idx, d.time_ns, d.process, d.op_id, d.scope, d.topic, d.part, d.off, d.value, d.txn,
        t.process AS sender, t.state, t.begin_ns, t.commit_ns
-FROM (SELECT * FROM deliveries WHERE txn IS NOT NULL AND NOT misplaced
+FROM (SELECT * FROM deliveries WHERE NOT misplaced
       AND process IN (SELECT process FROM committed_readers)) d
 JOIN txns t USING (txn)
 ANTI JOIN (SELECT value FROM zombies, context WHERE list_contains(claims, 'zombie-write')) z
@@ -213,8 +212,7 @@ WITH gone AS (
 )
 SELECT topic, part, off FROM deliveries WHERE txn IN (SELECT txn FROM gone)
 UNION
-SELECT topic, part, off FROM sends
-WHERE acked AND off IS NOT NULL AND txn IN (SELECT txn FROM gone)
+SELECT topic, part, off FROM sends WHERE txn IN (SELECT txn FROM gone)
 UNION
 SELECT topic, part, off FROM torn, context WHERE list_contains(claims, 'torn-transaction')
 UNION
@@ -229,13 +227,13 @@ _HELD = """
 WITH first AS (
     SELECT txn, topic, coalesce(part, requested) AS part,
            CASE WHEN bool_or(off IS NULL) THEN 0 ELSE min(off) END AS off
-    FROM sends WHERE txn IS NOT NULL AND outcome <> 'fail' GROUP BY ALL
+    FROM sends WHERE outcome <> 'fail' GROUP BY ALL
 )
 SELECT f.topic, f.part, f.off, max(
            CASE WHEN t.ended_idx IS NOT NULL THEN t.end_ns
                 ELSE least(coalesce(t.end_ns, t.begin_ns + {timeout}), t.begin_ns + {timeout}) END
        ) OVER (PARTITION BY f.topic, f.part ORDER BY f.off) AS until_ns
-FROM first f JOIN txns t USING (txn) WHERE f.part IS NOT NULL
+FROM first f JOIN txns t USING (txn)
 """
 
 RELATIONS: dict[str, Relation] = {
