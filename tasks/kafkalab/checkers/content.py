@@ -117,7 +117,7 @@ WITH repeated AS (
     SELECT scope, NULL AS process, topic, part, idx, op FROM positions
     UNION ALL
     SELECT l.scope, e.process, e.topic, e.part, e.idx, e.op FROM actions e
-    JOIN clients l USING (process) WHERE e.op = 'assigned' AND e.topic IS NOT NULL
+    JOIN clients l USING (process) WHERE e.op = 'assigned'
     UNION ALL
     SELECT l.scope, e.process, NULL, NULL, e.idx, e.op FROM actions e
     JOIN clients l USING (process)

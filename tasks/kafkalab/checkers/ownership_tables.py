@@ -54,7 +54,7 @@ _TOLD = """
 WITH shown AS (
     SELECT process, topic, part, idx, time_ns, op, generation
     FROM actions SEMI JOIN members USING (process)
-    WHERE op IN ('assigned', 'revoked', 'lost') AND topic IS NOT NULL
+    WHERE op IN ('assigned', 'revoked', 'lost')
 ), named AS (
     SELECT DISTINCT process, topic, part FROM shown WHERE op = 'assigned'
 ), plain AS (
@@ -130,8 +130,7 @@ WITH placed AS (
            a.first_gen IS NOT NULL AND b.first_gen IS NOT NULL AS shown
     FROM (SELECT * FROM placed WHERE held_ns > from_ns) b
     JOIN ownerships a ON a.grp = b.grp AND a.topic = b.topic AND a.part = b.part
-         AND a.process <> b.process AND a.from_ns <= b.from_ns AND a.to_ns > b.from_ns
-         AND (a.from_ns < b.from_ns OR a.from_idx < b.from_idx)
+         AND (a.from_ns, a.from_idx) < (b.from_ns, b.from_idx) AND a.to_ns > b.from_ns
     JOIN members x ON x.process = a.process JOIN members y ON y.process = b.process
 )
 SELECT *, coalesce(shown AND one_first <= two_last AND two_first <= one_last, false) AS same,

@@ -44,8 +44,7 @@ WITH paused AS (
     USING (process, topic, part)
     UNION ALL
     SELECT process, topic, part, idx, time_ns, op FROM actions SEMI JOIN members USING (process)
-    WHERE topic IS NOT NULL
-      AND ((op = 'pause' AND type = 'ok') OR (op = 'resume' AND type = 'invoke'))
+    WHERE (op = 'pause' AND type = 'ok') OR op = 'resume'
 ), steps AS (
     SELECT *, lead(idx) OVER place AS to_idx, lead(op) OVER place AS ended,
            lead(op, 2) OVER place AS next_op, lead(idx, 2) OVER place AS again_idx,
@@ -76,8 +75,8 @@ WITH early AS (
 SELECT r.*, t.idx AS read_idx, t.first, t.top FROM retained r
 ANTI JOIN early e USING (process, topic, part, idx)
 JOIN takes t ON t.process = r.process AND t.topic = r.topic AND t.part = r.part
-     AND t.idx > r.rebalance_idx AND t.begin_ns > r.rebalance_ns + {slack}
-     AND t.last IS NOT NULL AND t.idx < coalesce(r.to_idx, t.idx + 1)
+     AND t.begin_ns > r.rebalance_ns + {slack} AND t.last IS NOT NULL
+     AND t.idx < coalesce(r.to_idx, t.idx + 1)
 """
 
 _REGAINED = """
