@@ -4,7 +4,8 @@
     make bench-check ARGS="--size 1e8"      # the largest too: 15 GiB of disk, 10 minutes more
 
 Each history is judged in a fresh process from its Parquet file, validation included; what is
-measured is the time of `compose.judge` and the peak of the whole process.
+measured is the time of `compose.judge` and the peak of the whole process. The live form is another
+question and has a table of its own (bench_live.py).
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import bench_live
 from tests.simulation import bulk, transactional
 
 from kafkalab.checkers.compose import judge
@@ -89,11 +91,14 @@ def main() -> int:
         return 0
     chosen = [c for c in CASES if c.size <= options.size and c.shape.startswith(options.only)]
     measured = list(_measure(chosen, options.repeat))
-    text = _table(measured) + _growth(measured)
+    sizes = [size for size in bench_live.SIZES if size <= options.size]
+    live = bench_live.measure(sizes if "live".startswith(options.only) else [])
+    text = _table(measured) + _growth(measured) + bench_live.table(live)
     print(text)  # noqa: T201
     if options.write:
         PAGE.write_text(_page(text), encoding="utf-8")
-    return 0 if all(_holds(case, result) for case, result in measured) else 1
+    held = [_holds(case, result) for case, result in measured]
+    return 0 if all([*held, *(result.holds for result in live)]) else 1
 
 
 def _measure(cases: Sequence[Case], repeat: int) -> Iterator[tuple[Case, Result]]:
