@@ -6,6 +6,7 @@
 2. A planted anomaly makes its claim red, and no other one.
 3. Both stay so when concurrent operations are written down in another order, and whether a screen
    tells partitions in order apart first (as in large histories) or not.
+4. The live form gives the verdicts of the batch form, wherever the history is cut (live.py).
 
 Cases are judged some hundreds at a time (batch.py), every batch in one of three WAYS. What is wrong
 is printed as text, with what was planted and what the case came to when it was judged alone; the
@@ -27,7 +28,7 @@ import numpy as np
 
 from kafkalab.model.verdict import Outcome
 
-from . import batch, text
+from . import batch, live, text
 from .cases import KINDS, Case
 from .facts import Facts
 from .frame import Frame
@@ -38,6 +39,7 @@ SIZE = 500  # cases of a batch: fewer cost more planning, more cost memory
 ENOUGH = 100  # cases in which everything that is decidable must have happened
 # how a batch is judged: whether in another order, and whether a screen looks first
 WAYS = ((False, True), (True, True), (True, False))
+GROWS = 4  # every so many batches are judged by the live form as well
 LONG = 3  # every so many cases have groups that stay, or a scene, at their end
 TRANSACTIONS = frozenset(
     {
@@ -177,6 +179,10 @@ def run_batch(number: int, size: int = SIZE) -> Result:
     result.counts["in another order"] += len(probes) * another
     result.counts["without a screen"] += len(probes) * (not screened)
     result.wrong = check(probes, kind, order=number if another else None, screened=screened)
+    if number // (2 * len(KINDS)) % GROWS == 0:
+        result.counts["while they grow"] += len(probes)
+        apart = live.of_frames([probe.frame for probe in probes], kind, number)
+        result.wrong += [f"batch {number}, {kind}: {one}" for one in apart]
     return result
 
 

@@ -20,11 +20,8 @@ from kafkalab.checkers.live.rows import COLUMNS, Names, actions, records
 from kafkalab.checkers.live.store import Store
 
 REMEMBERED_ROWS = 200_000
-# What moves a client's position, and a little more: a stretch (order.py) may be cut, never joined.
-MOVES = (
-    "open", "subscribe", "unsubscribe", "assign", "seek", "assigned", "revoked", "lost", "close",
-    "kill", "pause", "resume",
-)  # fmt: skip
+# What begins a stretch: as in order.py, since a leap is looked for within one.
+MOVES = ("open", "subscribe", "unsubscribe", "assign", "seek", "assigned", "revoked", "lost")
 
 _TABLES = (
     f"CREATE TABLE recs ({COLUMNS}, stretch BIGINT)",
@@ -75,6 +72,11 @@ ASOF LEFT JOIN (SELECT * FROM moves WHERE topic IS NOT NULL) b
      AND b.part = f.part AND b.idx <= f.idx
 """
 
+_FIRSTS = """
+INSERT OR IGNORE INTO firsts SELECT process, min(idx), arg_min(time_ns, idx) FROM ops
+GROUP BY process
+"""
+
 _MOVED = """
 INSERT INTO moves SELECT pid, tid, "partition", "index" FROM batch
 WHERE list_contains(CAST(? AS VARCHAR[]), op)
@@ -113,6 +115,7 @@ class Intake:
         self.acted = True  # since `place`: readers may have changed
         self.pairs = self.apart = 0  # see order.int_send_skip
         self._clocks: dict[int, int] = {}
+        self._clients: set[int] = set()
         for sql in _TABLES:
             store.run(sql)
         empty = actions(pa.table([[]] * len(history.schema()), schema=history.schema()), self.names)
@@ -156,27 +159,16 @@ class Intake:
         back = self._steps_back(rows, process)
         if back:
             found.append(f"a client's clock steps back {back:,} times")
-        self._store.given(
-            "ops",
-            pa.table(
-                {
-                    "process": process,
-                    "op_id": rows["op_id"],
-                    "type": type_,
-                    "idx": rows["index"],
-                    "time_ns": rows["time_ns"],
-                }
-            ),
-        )
+        self._store.given("ops", _commands(rows, process, type_))
         uncalled = self._store.number(_UNCALLED)
         if uncalled:
             found.append(f"{uncalled:,} operations completed that were never invoked")
         self._store.run(_CALLS.format(remembered=REMEMBERED_ROWS), {"newest": int(index[-1])})
-        new = self._store.number(
-            "INSERT OR IGNORE INTO firsts SELECT process, min(idx), arg_min(time_ns, idx) FROM ops"
-            " GROUP BY process"
-        )
-        self.acted = self.acted or new > 0
+        new = set(pc.unique(process).to_pylist()) - self._clients
+        if new:
+            self._store.run(_FIRSTS)
+            self._clients |= new
+            self.acted = True
         return tuple(found)
 
     def _steps_back(self, rows: pa.Table, process: pa.Array) -> int:
@@ -206,4 +198,16 @@ class Intake:
             ((together, apart),) = self._store.rows(_APART)
             self.pairs, self.apart = self.pairs + together, self.apart + apart
             self._store.run(_SENT_LAST)
+        self._store.forget("fresh")
         self._fresh = []
+
+
+def _commands(rows: pa.Table, process: pa.Array, type_: pa.ChunkedArray) -> pa.Table:
+    """The first row of each run of rows that have client, command and type in common."""
+    same = [process.to_numpy(), rows["op_id"].to_numpy(), pc.fill_null(type_, -1).to_numpy()]
+    starts = np.ones(len(rows), bool)
+    starts[1:] = np.logical_or.reduce([column[1:] != column[:-1] for column in same])
+    at = np.flatnonzero(starts)
+    names = ("process", "op_id", "type", "idx", "time_ns")
+    columns = (*same, rows["index"].to_numpy(), rows["time_ns"].to_numpy())
+    return pa.table({name: column[at] for name, column in zip(names, columns, strict=True)})

@@ -56,19 +56,19 @@ looked at: the claims that are not in LIVE.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
-from types import TracebackType
 
 import pyarrow as pa
 
+from kafkalab.checkers.budget import Budget
 from kafkalab.checkers.compose import judge_one
 from kafkalab.checkers.live import tables, watch
 from kafkalab.checkers.live.intake import Intake
 from kafkalab.checkers.live.memory import Memory
 from kafkalab.checkers.live.rows import whole
-from kafkalab.checkers.live.store import OutOfMemory, Store
+from kafkalab.checkers.live.store import OutOfBudgetError, Store, budgeted
 from kafkalab.checkers.protocol import HistoryView, unknown
 from kafkalab.checkers.registry import RELATIONS
 from kafkalab.model.history import CheckContext
@@ -83,6 +83,7 @@ LIVE = (
 STEP_ROWS = 250_000  # rows that are taken in before what is settled is looked for
 HELD_ROWS_MAX = 1_500_000
 SETTLED_ROWS_MAX = 40_000_000
+BUDGET = Budget(memory_bytes=100 * 10**6)
 
 
 class Live:
@@ -94,6 +95,7 @@ class Live:
         step_rows: rows between two searches for what is settled.
         held_rows_max: rows that cannot be settled, beyond which the judge gives up.
         settled_rows_max: settled rows that are kept to look back at.
+        budget: of the rows kept, and once more of each question about those that are held.
     """
 
     def __init__(
@@ -104,6 +106,7 @@ class Live:
         step_rows: int = STEP_ROWS,
         held_rows_max: int = HELD_ROWS_MAX,
         settled_rows_max: int = SETTLED_ROWS_MAX,
+        budget: Budget = BUDGET,
     ) -> None:
         self._context = context
         self._claims = tuple(dict.fromkeys(claims))
@@ -114,23 +117,18 @@ class Live:
         self._problems: tuple[str, ...] = ()
         self._given_up: dict[str, ClaimVerdict] | None = None
         self._reason = ""
-        self._store = Store()
+        self._budget = budget
+        self._store = Store(budget)
         self._store.run(tables.SETTINGS, [context.stall_ns, context.redelivery_allowed])
         for statement in tables.STATE:
             self._store.run(statement)
-        skips = "int-send-skip" in self._judged
-        self._intake = Intake(self._store, counts_commands=skips)
+        self._intake = Intake(self._store, counts_commands="int-send-skip" in self._judged)
         self._memory = Memory(self._store, settled_rows_max)
 
     def __enter__(self) -> Live:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._store.close()
 
     @property
@@ -145,12 +143,10 @@ class Live:
         if self._problems or self._given_up is not None:
             return
         rows = batch if isinstance(batch, pa.Table) else pa.Table.from_batches([batch])
-        try:
+        with self._or_give_up():
             self._problems = self._intake.take(rows)
             if self._intake.fresh >= self._step_rows:
                 self._step()
-        except OutOfMemory as error:
-            self._give_up(f"out of memory: {error}")
 
     def verdicts(self, now_ns: int | None = None) -> tuple[ClaimVerdict, ...]:
         """What can be said now: findings so far; no claim passes that only the end can judge.
@@ -168,12 +164,10 @@ class Live:
     def _answer(self, now_ns: int, *, ended: bool) -> tuple[ClaimVerdict, ...]:
         found: dict[str, ClaimVerdict] = {}
         if self._given_up is None:
-            try:
+            with self._or_give_up():
                 self._look()
                 if self._given_up is None:
                     found = self._judge(now_ns, ended=ended)
-            except OutOfMemory as error:
-                self._give_up(f"out of memory: {error}")
         if self._given_up is not None:
             found = self._given_up
         return tuple(self._verdict(claim, found, ended=ended) for claim in self._claims)
@@ -207,16 +201,16 @@ class Live:
         context = replace(self._context, finished_ns=now_ns)
         table = self._table(watch.HELD if ended else watch.HELD_NOW)
         with self._view(table, context) as view:
-            return {claim: judge_one(view, claim, context) for claim in self._judged}
+            return {claim: judge_one(view, claim, context, self._budget) for claim in self._judged}
 
     def _view(self, table: pa.Table, context: CheckContext) -> HistoryView:
         return HistoryView(
-            table, context, self._judged, RELATIONS, worth_rows=sys.maxsize, settled=self._settled()
-        )
+            table, context, self._judged, RELATIONS,
+            worth_rows=sys.maxsize, settled=self._settled(), budget=self._budget,
+        )  # fmt: skip
 
     def _table(self, held: str) -> pa.Table:
-        kept = self._store.table(held)
-        others = self._store.table("SELECT * FROM acts")
+        kept, others = self._store.table(held), self._store.table("SELECT * FROM acts")
         return whole(kept, others, self._intake.names)
 
     def _settled(self) -> dict[str, int]:
@@ -287,11 +281,19 @@ class Live:
         for statement in watch.STALLED:
             self._store.run(statement)
 
+    @contextmanager
+    def _or_give_up(self) -> Iterator[None]:
+        try:
+            with budgeted():
+                yield
+        except OutOfBudgetError as error:
+            self._give_up(str(error))
+
     def _give_up(self, reason: str) -> None:
         """Keep what was found so far, and let everything else go."""
         self._reason = reason
         self._given_up = {}
-        with suppress(OutOfMemory):
+        with suppress(OutOfBudgetError), budgeted():
             self._given_up = self._judge(self._intake.newest_ns, ended=False)
         for table in ("recs", "acts"):
             self._store.run(f"DROP TABLE {table}")

@@ -152,10 +152,6 @@ class Memory:
         self._store.run(f"CREATE TABLE wanted ({columns})")
         self._store.run("CREATE TABLE wanted_values (value UBIGINT)")
         self._store.run(f"CREATE TABLE moving ({ROW})")
-        self._store.run(
-            f"CREATE TABLE settling (value UBIGINT, {columns}, followed BOOLEAN, ordered BOOLEAN,"
-            " acked BOOLEAN, given BIGINT)"
-        )
 
     def add(self) -> None:
         """Take over the rows of `recs` whose value is in `settling`."""

@@ -2,30 +2,41 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import duckdb
 import pyarrow as pa
 
-MEMORY_LIMIT = "160MB"  # beyond it DuckDB writes tables to disk
-THREADS = 2
+from kafkalab.checkers.budget import Budget, out_of_budget
 
-OutOfMemory = duckdb.OutOfMemoryException
+
+class OutOfBudgetError(Exception):
+    """What a judge was allowed of memory and disk did not suffice."""
+
+
+@contextmanager
+def budgeted() -> Iterator[None]:
+    """Raises `OutOfBudgetError` in place of whatever says so; all else as it is."""
+    try:
+        yield
+    except (duckdb.Error, MemoryError) as error:
+        if out_of_budget(error):
+            raise OutOfBudgetError(str(error)) from error
+        raise
 
 
 class Store:
-    """A connection whose results are always read to their end."""
+    """A connection whose results are always read to their end.
 
-    def __init__(self) -> None:
-        settings = {
-            "memory_limit": MEMORY_LIMIT,
-            "threads": THREADS,
-            "temp_directory": tempfile.gettempdir(),
-            "preserve_insertion_order": False,
-        }
-        self._connection = duckdb.connect(":memory:", config=settings)
+    Args:
+        budget: of its memory; beyond it, tables are written to disk.
+    """
+
+    def __init__(self, budget: Budget) -> None:
+        self._connection = budget.connect()
+        self._connection.execute("SET preserve_insertion_order = false")
 
     def close(self) -> None:
         """Let all tables go."""
@@ -34,6 +45,10 @@ class Store:
     def given(self, name: str, table: pa.Table) -> None:
         """Make an Arrow table known under a name, until another takes its place."""
         self._connection.register(name, table)
+
+    def forget(self, name: str) -> None:
+        """Let go of an Arrow table that was made known."""
+        self._connection.unregister(name)
 
     def run(self, sql: str, values: Sequence[Any] | dict[str, Any] | None = None) -> None:
         """Execute one statement."""

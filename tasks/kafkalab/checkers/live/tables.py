@@ -6,13 +6,15 @@ readers     one row a client: `scope` as in tables.py, and `alive`: it, or
             another member of its group, may still read.
 units       one row a value sent.
 came        deliveries, each with the offset that its stretch gave before and after it.
-spread      per stretch: the offsets it has.
+spread      per stretch: the offsets it has, and whether it went `back` to some.
 places      one row an offset of a partition that was acknowledged or delivered.
 mixed       values that were seen at several places, or where others were.
 held        places that a stretch leapt over, and those on either side.
 floors      per partition: how far every reader that is alive has come.
-busy        per client: where its oldest send in flight was invoked.
+busy        per client: where its oldest send in flight was invoked, or beyond all.
 pinned      values that later questions may need: see live/judge.py, *Witnesses*.
+barred      values that stay, for what was found about them or their place.
+senders     per client and partition: its first send there, and the first that ended.
 settling    the values that nothing can be asked of any more, with their places.
 """
 
@@ -75,7 +77,7 @@ WINDOW came AS (PARTITION BY process, topic, part, stretch ORDER BY idx)
 _SPREAD = """
 CREATE OR REPLACE TEMP TABLE spread AS
 SELECT r.scope, r.alive, c.process, c.topic, c.part, c.stretch, min(c.off) AS low,
-       max(c.off) AS high
+       max(c.off) AS high, coalesce(bool_or(c.off <= c.before), false) AS back
 FROM came c JOIN readers r USING (process) GROUP BY ALL
 """
 
@@ -127,8 +129,11 @@ FROM due GROUP BY topic, part
 
 _BUSY = """
 CREATE OR REPLACE TEMP TABLE busy AS
-SELECT u.process, min(u.invoke_idx) AS since FROM units u JOIN readers r USING (process)
-WHERE u.ack_idx IS NULL AND u.invoke_idx > r.opened GROUP BY u.process
+SELECT r.process, r.ordered, r.silent,
+       coalesce(min(u.invoke_idx), 9223372036854775807) AS since
+FROM readers r LEFT JOIN (SELECT process, invoke_idx FROM units WHERE ack_idx IS NULL) u
+  ON u.process = r.process AND u.invoke_idx > r.opened
+GROUP BY ALL
 """
 
 # Values that were seen at several places, or where others were.
@@ -171,6 +176,8 @@ WITH crossing AS (
            least(a.high, b.high) AS high
     FROM spread a JOIN spread b USING (scope, topic, part)
     WHERE (a.process, a.stretch) < (b.process, b.stretch) AND a.low <= b.high AND b.low <= a.high
+    UNION
+    SELECT scope, topic, part, low, high FROM spread WHERE back
 ), given AS (
     SELECT DISTINCT c.idx, c.process, c.topic, c.part, c.off, x.scope
     FROM came c JOIN readers r USING (process)
@@ -220,32 +227,38 @@ UNION SELECT arg_max(value, off) FROM places GROUP BY topic, part
 UNION SELECT unnest([arg_min(value, invoke_idx), arg_min(value, ack_idx) FILTER (kind = 1),
                      arg_min(value, invoke_idx) FILTER (off IS NOT NULL)])
 FROM units GROUP BY process, stretch, topic, coalesce(part, requested)
-UNION SELECT arg_max(u.value, u.off) FROM units u LEFT JOIN busy b USING (process)
-WHERE u.off IS NOT NULL AND u.ack_idx < coalesce(b.since, 9223372036854775807)
+UNION SELECT arg_max(u.value, u.off) FROM units u JOIN busy b USING (process)
+WHERE u.off IS NOT NULL AND u.ack_idx < b.since
 GROUP BY u.process, u.topic, u.part
 """
 
+_BARRED = """
+CREATE OR REPLACE TEMP TABLE barred AS
+SELECT value FROM pinned
+UNION SELECT value FROM mixed
+UNION SELECT value FROM places SEMI JOIN held USING (topic, part, off)
+UNION SELECT value FROM places SEMI JOIN again USING (topic, part, off)
+"""
+
+_SENDERS = """
+CREATE OR REPLACE TEMP TABLE senders AS
+SELECT process, topic, part, min(ack_idx) AS ack_idx, min(invoke_idx) AS invoke_idx
+FROM units WHERE off IS NOT NULL GROUP BY process, topic, part
+"""
+
 _SETTLING = """
-INSERT INTO settling
-WITH first AS (
-    SELECT process, topic, part, min(ack_idx) AS ack_idx, min(invoke_idx) AS invoke_idx
-    FROM units WHERE off IS NOT NULL GROUP BY process, topic, part
-)
+CREATE OR REPLACE TABLE settling AS
 SELECT p.value, p.topic, p.part, p.off,
-       coalesce(t.ack_idx < u.invoke_idx OR (r.ordered AND t.invoke_idx < u.invoke_idx), false)
-           AS followed, r.ordered, u.kind = 1 AND NOT r.silent AS acked, p.given
+       coalesce(t.ack_idx < u.invoke_idx OR (b.ordered AND t.invoke_idx < u.invoke_idx), false)
+           AS followed, b.ordered, u.kind = 1 AND NOT b.silent AS acked, p.given
 FROM places p JOIN units u USING (value)
 JOIN floors f ON f.topic = p.topic AND f.part = p.part
-JOIN readers r ON r.process = u.process
-LEFT JOIN first t ON u.off IS NOT NULL AND t.process = u.process AND t.topic = p.topic
+JOIN busy b ON b.process = u.process
+LEFT JOIN senders t ON u.off IS NOT NULL AND t.process = u.process AND t.topic = p.topic
      AND t.part = p.part
-LEFT JOIN busy b ON b.process = u.process
-ANTI JOIN held h ON h.topic = p.topic AND h.part = p.part AND h.off = p.off
-ANTI JOIN again a ON a.topic = p.topic AND a.part = p.part AND a.off = p.off
-ANTI JOIN pinned n ON n.value = p.value
-ANTI JOIN mixed m ON m.value = p.value
+ANTI JOIN barred n ON n.value = p.value
 WHERE p.clean AND p.given > 0 AND p.value = p.other AND p.off <= f.floor
-  AND u.rows = 2 AND u.kind IN (1, 3) AND u.ack_idx < coalesce(b.since, 9223372036854775807)
+  AND u.rows = 2 AND u.kind IN (1, 3) AND u.ack_idx < b.since
   AND u.topic = p.topic AND coalesce(u.requested = p.part, true)
   AND coalesce(u.part = p.part, true) AND coalesce(u.off = p.off, true)
 """
@@ -253,7 +266,7 @@ WHERE p.clean AND p.given > 0 AND p.value = p.other AND p.off <= f.floor
 FIRST_LOOK = (_UNITS, _CAME)
 
 SETTLE = (
-    "DELETE FROM settling", _SPREAD, _PLACES, _HELD, _DUE, _FLOORS, _BUSY, _MIXED, _DISORDER,
+    _SPREAD, _PLACES, _HELD, _DUE, _FLOORS, _BUSY, _MIXED, _DISORDER,
     _AGAIN, _NEXT,
-    _UNCOMMITTED, _PINNED, _SETTLING,
+    _UNCOMMITTED, _PINNED, _BARRED, _SENDERS, _SETTLING,
 )  # fmt: skip

@@ -77,6 +77,24 @@ def given_again_long_after(log):
     log.again("g0", 3, 5)
 
 
+def several_given_again_long_after(log):
+    log.again("g0", 3, 9)
+
+
+def several_given_again_once_resumed(log):
+    log.lines += ["g0 pause t/0", "g0 resume t/0"]
+    log.again("g0", 3, 9)
+
+
+def one_left_out_while_paused(log):
+    log.flow(groups=("h0",))
+    log.again("g0", log.top - 12, log.top - 4)
+    log.lines.append("g0 pause t/0")
+    log.flow(groups=("h0",))
+    log.lines.append("g0 resume t/0")
+    log.again("g0", log.top - 15, log.top)
+
+
 def given_again_by_another(log):
     log.lines += ["g0 kill", "+1s"]
     log.join("g1", "g")
@@ -168,6 +186,9 @@ def failed_but_read(log):
     [
         quiet,
         given_again_long_after,
+        several_given_again_long_after,
+        several_given_again_once_resumed,
+        one_left_out_while_paused,
         given_again_by_another,
         another_value_long_after,
         a_value_elsewhere_long_after,
