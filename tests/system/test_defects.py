@@ -42,16 +42,20 @@ pytestmark = [pytest.mark.system, pytest.mark.timeout(400)]
 
 
 def attempt(scenario: str, *clients: str) -> tuple[int, dict]:
+    done = tried(scenario, *clients)
+    assert done.stdout, done.stderr
+    return done.returncode, json.loads(done.stdout)
+
+
+def tried(scenario: str, *clients: str) -> subprocess.CompletedProcess[str]:
     named = [word for client in clients for word in ("--client", client)]
-    done = subprocess.run(
+    return subprocess.run(
         [
             sys.executable, "-m", "kafkalab", "try", scenario, *named,
             "--engine", "process", "--json",
         ],
         capture_output=True, text=True, timeout=380, check=False,
     )  # fmt: skip
-    assert done.stdout, done.stderr
-    return done.returncode, json.loads(done.stdout)
 
 
 def red_claims(found: dict) -> dict[str, str]:
@@ -75,3 +79,13 @@ def test_the_same_wrapper_without_a_defect_is_green(scenario):
     code, found = attempt(scenario, "defect:none")
     assert red_claims(found) == {}
     assert (code, found["verdict"]) == (0, "pass")
+
+
+@pytest.mark.slow
+def test_a_defect_is_told_while_the_load_goes_on():
+    done = tried("B01", "defect:corrupt")
+    found = json.loads(done.stdout)
+    assert red_claims(found) == {"corrupt-value": "fail"}
+    assert found["cells"][0]["reason"] == ""  # the live verdicts are those of the end
+    told, over = (done.stderr.index(t) for t in ("corrupt-value found:", "recover and drain"))
+    assert told < over

@@ -29,6 +29,7 @@ class Scenario:
     needs: tuple[str, ...] = ()  # capabilities of driver or engine
     # client → role → options by the client's own names, for what the portable ones cannot say
     options: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
+    live_s: float = 0.0  # seconds between two verdicts on what is recorded so far; 0: none
     seconds_max: int = 120  # the cell is stopped and unknown after this
 
     def with_load(self, overrides: Mapping[str, Any]) -> Scenario:

@@ -24,7 +24,7 @@ PROFILES = ("smoke", "nightly")
 # Of a line: the run's subjects; every client of the workflow; each of these with a partner.
 CLIENTS = ("subjects", "everyone", "mixed")
 _REQUIRED = ("id", "title", "why", "step", "workload", "claims", "load")
-_OPTIONAL = ("metrics", "needs", "seconds_max", "profiles", "options")
+_OPTIONAL = ("metrics", "needs", "seconds_max", "profiles", "options", "live_s")
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,7 @@ def load_scenario(path: Path, profile: str = "smoke") -> Scenario:
         load=raw["load"],
         needs=tuple(raw.get("needs", ())),
         options=_options(path, raw.get("options", {})),
+        live_s=_seconds(path, "live_s", raw.get("live_s", 0)),
         seconds_max=int(own.pop("seconds_max", raw.get("seconds_max", 120))),
     )
     return scenario.with_load(own)
@@ -144,6 +145,12 @@ def _options(path: Path, raw: Any) -> dict[str, dict[str, Any]]:
             )
         _check_names(path, f"options: {client}", roles, ("producer", "consumer"))
     return dict(raw)
+
+
+def _seconds(path: Path, key: str, raw: Any) -> float:
+    if isinstance(raw, bool) or not isinstance(raw, int | float) or raw < 0:
+        raise UsageError(f"{path.name}: {key}: expected seconds, 0 or more, found {raw!r}.")
+    return float(raw)
 
 
 def _check_keys(path: Path, raw: Mapping[str, Any]) -> None:

@@ -13,10 +13,12 @@ import random
 import sys
 import time
 import traceback
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import pyarrow as pa
 
+from kafkalab.artifacts.store import to_json
 from kafkalab.model.errors import BuildError, InfrastructureError, LabError
 from kafkalab.model.scenario import Cell, Scenario
 from kafkalab.model.subject import Subject
@@ -80,6 +82,8 @@ def run(context: StepContext) -> StepResult:
     )
     _tell(context, verdict)
     files = evidence.files(context, verdict, table, lab.readings, logs, host.wire())
+    if lab.follower is not None:
+        files["live.json"] = to_json(lab.follower.report())
     for name, text in (("traceback.txt", outcome.trace), ("build.log", outcome.build_log)):
         if text:
             files[name] = text.encode()
@@ -119,6 +123,8 @@ def _drive(
         outcome.reason = f"the lab itself failed: {type(error).__name__}: {error}"
         outcome.crashes = list(evidence.crashes(lab.drivers))
     finally:
+        if lab.follower is not None:
+            lab.follower.stop()
         lab.readings.extend(loop_readings(lab))
         tested = [driver for driver in lab.drivers if driver.name != WITNESS]
         outcome.clients = evidence.loaded_clients(tested) or cell.clients
@@ -155,6 +161,7 @@ def _judge(
         claims = tuple(unknown)
     else:
         claims = judging.claims(scenario, table, driven, outcome.crashes)
+        outcome.reason = outcome.reason or _differences(scenario, outcome, lab, table, claims)
     outcomes = [claim.outcome for claim in claims]
     if outcome.reason:
         outcomes.append(Outcome.UNKNOWN)
@@ -173,6 +180,21 @@ def _judge(
         history_claims=judging.history_claims(scenario, driven, outcome.crashes),
         context=driven.context,
     )
+
+
+def _differences(
+    scenario: Scenario, outcome: _Outcome, lab: Lab, table: pa.Table, claims: Sequence[ClaimVerdict]
+) -> str:
+    """What makes the live verdicts of a whole cell differ from these: a defect of the lab."""
+    if outcome.driven is None or not scenario.live_s:
+        return ""
+    if lab.follower is None:
+        return f"the lab itself failed: {scenario.id} sets live_s, and its workload does not follow"
+    of_history = judging.history_claims(scenario, outcome.driven, outcome.crashes)
+    judged = {claim.claim: claim for claim in claims if claim.claim in of_history}
+    found = lab.follower.differences(table, outcome.driven.context, judged)
+    text = "; ".join(found)
+    return f"the lab itself failed: live and final verdicts differ: {text}" if text else ""
 
 
 def _tell(context: StepContext, verdict: CellVerdict) -> None:

@@ -42,6 +42,11 @@ class Columns:
             else:
                 column.extend([fields.get(name)] * count)
 
+    def since(self, first: int) -> dict[str, Sequence[Any]]:
+        """All columns by name, from row `first` on."""
+        rows = {name: column[first:] for name, column in self.columns.items()}
+        return {_INDEX: range(first, self.count), **rows}
+
     def finished(self) -> dict[str, Sequence[Any]]:
         """All columns by name, with the index in its place."""
         return {_INDEX: range(self.count), **self.columns}
@@ -57,6 +62,16 @@ def expand(
         commands: the fields of each command that was sent, by driver and id.
     """
     out = Columns()
+    expand_into(out, events, commands)
+    return out.finished()
+
+
+def expand_into(
+    out: Columns,
+    events: Iterable[tuple[str, Event]],
+    commands: Mapping[tuple[str, int], Mapping[str, Any]],
+) -> None:
+    """The same, appended to what is there."""
     for driver, event in events:
         base = {"time_ns": event["t"], "process": event.get("client") or driver}
         kind = event["type"]
@@ -70,7 +85,18 @@ def expand(
             expander(out, base, event, commands.get((driver, op_id), {}))
         elif kind in ("event", "error"):
             _outside_commands(out, base, event)
-    return out.finished()
+
+
+def answers_early(
+    driver: str, event: Event, commands: Mapping[tuple[str, int], Mapping[str, Any]]
+) -> bool:
+    """Whether it belongs to a client's command that is not known yet, so cannot be expanded."""
+    return (
+        event["type"] in _OUTCOMES
+        and event.get("client") is not None
+        and "id" in event
+        and (driver, event["id"]) not in commands
+    )
 
 
 def error_name(error: Any) -> str | None:

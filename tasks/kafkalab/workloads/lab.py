@@ -23,6 +23,7 @@ from kafkalab.model.series import MARK, Reading
 from kafkalab.model.verdict import ClaimVerdict
 from kafkalab.workloads.admin import Admin
 from kafkalab.workloads.client import Client
+from kafkalab.workloads.following import Follower
 from kafkalab.workloads.recorder import Recorder
 
 WITNESS = "witness"  # name of a driver that vouches for what the clients under test did
@@ -68,6 +69,7 @@ class Lab:
     readings: list[Reading] = field(default_factory=list)
     drivers: list[Driver] = field(default_factory=list)
     topics: list[str] = field(default_factory=list)
+    follower: Follower | None = None  # judges what is recorded while it grows
     _hosted: dict[str, str] = field(default_factory=dict)  # driver → name of its client
     _values: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -107,6 +109,16 @@ class Lab:
         """A fault was `injected` or `healed`, for the history; `fault` is its own in the cell."""
         detail = {"fault": fault, "phase": phase}
         self.recorder.note(time.monotonic_ns(), "lab", "fault", detail)
+
+    def follow(self, bounds: CheckContext) -> None:
+        """From here on, judge what is recorded as it comes, where the scenario sets `live_s`.
+
+        Args:
+            bounds: those that the workload leaves in `Driven`; `finished_ns` is not looked at.
+        """
+        if self.scenario.live_s:
+            self.follower = Follower(self.recorder, self.scenario, bounds, self.mark, self.progress)
+            self.follower.start()
 
     def check_time(self) -> None:
         """Raise when the cell's time is over; a cell that was cut short is unknown."""

@@ -1,9 +1,9 @@
 """Writes down what drivers report, in order of arrival.
 
-The reader threads of the drivers only append; expansion into one row per record (expansion.py)
-happens once, at the end, so that recording never slows the load down. A command's own fields (the
-records of a `send`) are not repeated by the driver in its events, so the recorder remembers them by
-driver and id.
+The reader threads of the drivers only append, so that recording never slows the load down.
+Expansion into one row per record (expansion.py) happens once for each event: at the end, or before
+it for whoever follows the load (following.py). A command's own fields (the records of a `send`) are
+not repeated by the driver in its events, so the recorder remembers them by driver and id.
 """
 
 from __future__ import annotations
@@ -12,7 +12,13 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from kafkalab.workloads.expansion import PARTITION_EVENTS, Event, expand
+from kafkalab.workloads.expansion import (
+    PARTITION_EVENTS,
+    Columns,
+    Event,
+    answers_early,
+    expand_into,
+)
 
 _LIFE = frozenset({("invoke", "open"), ("ok", "close")})
 
@@ -24,6 +30,9 @@ class Recorder:
         self._events: list[tuple[str, Event]] = []
         self._commands: dict[tuple[str, int], Mapping[str, Any]] = {}
         self._lock = threading.Lock()
+        self._rows = Columns()
+        self._taken = 0  # events that are in them
+        self._expanding = threading.Lock()  # held while rows are added, which recording is not
         self._owned: dict[str, set[tuple[str, int]]] = {}  # client → partitions it has now
         self._moved = threading.Condition(self._lock)  # partitions were given or taken
         self._living: dict[str, set[str]] = {}  # driver → its clients from `open` to `close`
@@ -86,9 +95,32 @@ class Recorder:
 
     def columns(self) -> dict[str, Sequence[Any]]:
         """Expand everything recorded so far; call it when the drivers are done."""
+        with self._expanding:
+            self._expand(self._arrived())
+            return self._rows.finished()
+
+    def grow(self) -> dict[str, Sequence[Any]]:
+        """Expand what arrived since the last time, and return the rows of that alone.
+
+        A driver may answer before its command is remembered: what follows that waits.
+        """
+        with self._expanding:
+            first, events = self._rows.count, self._arrived()
+            early = (
+                place
+                for place, (driver, event) in enumerate(events)
+                if answers_early(driver, event, self._commands)
+            )
+            self._expand(events[: next(early, len(events))])
+            return self._rows.since(first)
+
+    def _arrived(self) -> list[tuple[str, Event]]:
         with self._lock:
-            events, commands = list(self._events), dict(self._commands)
-        return expand(events, commands)
+            return self._events[self._taken :]
+
+    def _expand(self, events: list[tuple[str, Event]]) -> None:
+        expand_into(self._rows, events, self._commands)
+        self._taken += len(events)
 
     def errors(self) -> list[Event]:
         """`error` events: what clients reported outside any command."""

@@ -55,6 +55,7 @@ def drive(lab: Lab, load: Load) -> Driven:
     buffered: list[float] = []
     with lab.threads(2) as pool:
         lab.mark(f"overload for {load.overload_s:g} s")
+        lab.follow(roles.context())
         reading = pool.submit(
             _read_slowly, lab, load, consumer, delivered, (stop, recover, buffered)
         )

@@ -116,7 +116,7 @@ class Live:
         self._since = 0  # first row that came after the last step
         self._problems: tuple[str, ...] = ()
         self._given_up: dict[str, ClaimVerdict] | None = None
-        self._reason = ""
+        self.reason = ""  # why it gave up; empty: it did not
         self._budget = budget
         self._store = Store(budget)
         self._store.run(tables.SETTINGS, [context.stall_ns, context.redelivery_allowed])
@@ -145,7 +145,7 @@ class Live:
         rows = batch if isinstance(batch, pa.Table) else pa.Table.from_batches([batch])
         with self._or_give_up():
             self._problems = self._intake.take(rows)
-            if self._intake.fresh >= self._step_rows:
+            if self._intake.rows - self._since >= self._step_rows:
                 self._step()
 
     def verdicts(self, now_ns: int | None = None) -> tuple[ClaimVerdict, ...]:
@@ -176,14 +176,14 @@ class Live:
         if claim not in LIVE:
             return unknown(claim, "not judged while the history grows: judge the whole of it")
         verdict = found.get(claim)
-        open_end = not ended or self._reason
+        open_end = not ended or self.reason
         if open_end and claim == "unseen" and verdict and verdict.outcome is Outcome.FAIL:
             return unknown(claim, f"not over yet: {verdict.count:,} records are still to be read")
-        if verdict is None or (self._reason and verdict.outcome is not Outcome.FAIL):
+        if verdict is None or (self.reason and verdict.outcome is not Outcome.FAIL):
             evidence = tuple({"problem": problem} for problem in self._problems)
             return unknown(claim, self._why_not(), evidence)
-        if self._reason:
-            text = f"{verdict.summary}; not all was judged: {self._reason}"
+        if self.reason:
+            text = f"{verdict.summary}; not all was judged: {self.reason}"
             return replace(verdict, summary=text)
         return verdict
 
@@ -192,7 +192,7 @@ class Live:
             return f"the history cannot be judged: {self._problems[0]}"
         if not self._intake.rows:
             return "the history is empty: nothing was recorded"
-        return f"out of budget: {self._reason}"
+        return f"out of budget: {self.reason}"
 
     def _judge(self, now_ns: int, *, ended: bool) -> dict[str, ClaimVerdict]:
         self._sent_again(self._store.number(watch.SENT_TWICE))
@@ -291,7 +291,7 @@ class Live:
 
     def _give_up(self, reason: str) -> None:
         """Keep what was found so far, and let everything else go."""
-        self._reason = reason
+        self.reason = reason
         self._given_up = {}
         with suppress(OutOfBudgetError), budgeted():
             self._given_up = self._judge(self._intake.newest_ns, ended=False)
