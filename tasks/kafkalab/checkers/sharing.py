@@ -55,6 +55,7 @@ WITH ends AS (
     WHERE s.partitions = 0
 ), beside AS (
     SELECT w.grp, w.process, a.process AS other, a.topic, a.part AS one, b.part AS two,
+           greatest(a.from_idx, b.from_idx) AS owned_idx,
            greatest(w.from_ns, a.from_ns, b.from_ns, n.since_ns) AS from_ns,
            least(w.to_ns, a.to_ns, b.to_ns) AS to_ns
     FROM without w JOIN wanted n ON n.process = w.process
@@ -93,7 +94,7 @@ WHERE grp IN (SELECT grp FROM members GROUP BY grp HAVING count(*) > 1)
 _FIND = """
 SELECT grp AS "group", process AS member, other AS other_member, topic,
        list_sort(list_distinct(flatten(list([one, two])))) AS its_partitions,
-       min(from_ns) AS from_ns, max(polled_ns) / 1e6 AS polled_ms
+       min(owned_idx) AS row_owned, min(from_ns) AS from_ns, max(polled_ns) / 1e6 AS polled_ms
 FROM unshared GROUP BY ALL ORDER BY from_ns, member, other_member
 """
 

@@ -262,9 +262,7 @@ RELATIONS: dict[str, Relation] = {
     "offered": Relation(("idle", "sends", "held"), _OFFERED),
     "adrift": Relation(("idle", "given", "clients"), _ADRIFT),
     "waits": Relation(("idle", "adrift", "offered", "spans", "skips", "clients"), _WAITS),
-    "watched": Relation(
-        ("duties", "suspects", "given", "waits", "lives", "regained"), _WATCHED
-    ),
+    "watched": Relation(("duties", "suspects", "given", "waits", "lives", "regained"), _WATCHED),
     "polling": Relation(("polls", "given", "watched"), _POLLING),
     "stalls": Relation(("waits", "polling", "lives"), _STALLS),
 }

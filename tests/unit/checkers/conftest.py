@@ -138,8 +138,8 @@ class Writer:
             sent, _, content = word.partition("~")
             value, landed = sent.split("@")
             self._row(
-                client, "invoke", op, self._ids[client], topic=topic, partition=part, value=int(value),
-                detail=_content(content),
+                client, "invoke", op, self._ids[client], topic=topic, partition=part,
+                value=int(value), detail=_content(content),
             )  # fmt: skip
             fields: dict[str, Any] = {"topic": topic, "partition": part, "value": int(value)}
             if landed in ("info", "fail"):

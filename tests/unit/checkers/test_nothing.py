@@ -27,8 +27,15 @@ HISTORIES = {
     "what nobody acknowledged was read": (
         "p0 send t/0 1@info\nc0 poll t/0 1@0",
         {
-            "G1a", "duplicate", "delivered-twice", "inconsistent-offsets", "corrupt-value",
-            "null-becomes-empty", "changed-content", "wrong-topic", "G1c-realtime",
+            "G1a",
+            "duplicate",
+            "delivered-twice",
+            "inconsistent-offsets",
+            "corrupt-value",
+            "null-becomes-empty",
+            "changed-content",
+            "wrong-topic",
+            "G1c-realtime",
         },
     ),
     "sends and empty polls": (SENT + "c0 poll\nc0 poll", SENDS | {"stall"}),
