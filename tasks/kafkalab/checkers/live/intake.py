@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from kafkalab.checkers import history
-from kafkalab.checkers.live.rows import COLUMNS, Names, actions, records
+from kafkalab.checkers.live.rows import COLUMNS, COMMITS, Names, actions, commits, records
 from kafkalab.checkers.live.store import Store
 
 REMEMBERED_ROWS = 200_000
@@ -102,6 +102,17 @@ FROM (SELECT process, topic, part, op_id, off, idx FROM fresh WHERE kind = 1 AND
 """
 
 
+# Of what a client committed in a partition the first is enough: that there was something by then.
+_ACTED = """
+INSERT INTO acts SELECT b.*, "index" FROM batch b
+WHERE op NOT IN {commits} OR NOT EXISTS (
+    SELECT 1 FROM acts a WHERE a.op IN {commits} AND a.pid = b.pid AND a.tid = b.tid
+    AND a."partition" = b."partition")
+QUALIFY op NOT IN {commits} OR row_number() OVER (
+    PARTITION BY op IN {commits}, pid, tid, "partition" ORDER BY "index") = 1
+"""
+
+
 class Intake:
     """The way in: `take` a batch in, `place` what is fresh into `recs`."""
 
@@ -139,7 +150,8 @@ class Intake:
         self._fresh.append(kept)
         if len(others):
             self._store.given("batch", others)
-            self._store.run('INSERT INTO acts SELECT *, "index" FROM batch')
+            self._store.run(_ACTED.format(commits=COMMITS))
+        if pc.any(pc.invert(commits(others))).as_py():
             self._store.run(_MOVED, [list(MOVES)])
             self.acted = True
         self.rows += len(rows)

@@ -20,10 +20,8 @@ import pyarrow.compute as pc
 from kafkalab.checkers import history
 
 KINDS = ("invoke", "ok", "fail", "info")
-IGNORED = (
-    "commit", "committed", "group_offsets", "position", "clock", "stats", "error", "sample",
-    "thread_dump",
-)  # fmt: skip
+IGNORED = ("group_offsets", "position", "clock", "stats", "error", "sample", "thread_dump")
+COMMITS = ("commit", "committed")  # a stall asks whether there was one
 COLUMNS = (
     "idx BIGINT, time_ns BIGINT, process INTEGER, kind TINYINT, op_id BIGINT, topic INTEGER,"
     " part INTEGER, off BIGINT, value UBIGINT, problem INTEGER, intended INTEGER"
@@ -87,7 +85,7 @@ def _intended(rows: pa.Table, topic: pa.Array, names: Names) -> pa.Array:
     places = [text.rpartition("/") for text in coded.dictionary.to_pylist()]
     number = pa.array([names.number("/".join((t, p))) for t, _, p in places], pa.int32())
     topics = pa.array([names.number(t) for t, _, _ in places], pa.int32())
-    parts = pa.array([int(p) if p.isdecimal() else -1 for _, _, p in places], pa.int32())
+    parts = pa.array([_part(p) for _, _, p in places], pa.int32())
     given = coded.indices
     same = pc.and_kleene(
         pc.equal(topics.take(given), topic), pc.equal(parts.take(given), rows["partition"])
@@ -96,16 +94,27 @@ def _intended(rows: pa.Table, topic: pa.Array, names: Names) -> pa.Array:
     return pc.if_else(pc.is_valid(given), odd, pa.scalar(-1, pa.int32())).cast(pa.int32())
 
 
+def _part(text: str) -> int:
+    """A partition; −1 where a payload holds something else, or more than any partition."""
+    return int(text) if text.isdecimal() and int(text) < 2**31 else -1
+
+
 def actions(rows: pa.Table, names: Names) -> pa.Table:
     """The rows of everything else that a claim may look at, with the numbers of their names.
 
     `named` are the topics of a `subscribe`, null elsewhere.
     """
     other = pc.invert(pc.is_in(rows["op"], value_set=pa.concat_arrays([_OPS, _IGNORED])))
-    kept = rows.filter(other)
+    told = pc.and_(pc.equal(rows["type"], "ok"), pc.greater_equal(rows["offset"], 0))
+    kept = rows.filter(pc.and_kleene(other, pc.or_kleene(pc.invert(commits(rows)), told)))
     kept = kept.append_column("pid", names.encode(kept["process"]))
     kept = kept.append_column("tid", names.encode(kept["topic"]))
     return kept.append_column("named", _named(kept, names))
+
+
+def commits(rows: pa.Table) -> pa.ChunkedArray:
+    """Whether each row is of a commit, or says what is committed."""
+    return pc.is_in(rows["op"], value_set=pa.array(COMMITS))
 
 
 def _named(rows: pa.Table, names: Names) -> pa.Array:
