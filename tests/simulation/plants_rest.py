@@ -59,6 +59,13 @@ class _Offsets:
         moves = (frame.where("seek") | frame.where("assign")) & here
         return bool(np.any(mine & (asked | unknown | moves)))
 
+    def passed_on(self, at: int) -> bool:
+        """Whether a member was given the partition later on: where it starts would be judged."""
+        given = np.flatnonzero(self.frame.where("assigned"))
+        given = given[given > self.begin[at]]
+        same = self.facts.groups[self.frame.process[given]] == self.group[at]
+        return bool(np.any(same & (place(self.frame, given) == self.place[at])))
+
     def changed(self, at: int, off: int) -> Frame:
         copy = self.frame.copy()
         copy.off[self.rows[at]] = off
@@ -81,7 +88,7 @@ def commit_ahead(facts: Facts, pick: Random) -> Frame | None:
         top = int(frame.off[rows][own & (begins < offsets.rows[at])].max(initial=-1))
         acks = frame.off[plain][place(frame, plain) == offsets.place[at]]
         above = acks[acks > top]
-        if offsets.moved(offsets.group[at], offsets.place[at]):
+        if offsets.moved(offsets.group[at], offsets.place[at]) or offsets.passed_on(at):
             continue
         if len(above):
             return offsets.changed(at, int(above.min()) + 1)
