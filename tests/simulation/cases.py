@@ -172,11 +172,14 @@ class _Script:
         world = self.world
         some = number and self.chance(0.5)
         topics = [min(self.sizes)] if some else sorted(self.sizes)
-        group = Group(world, f"g{number}", topics, self.chance(0.5))
+        protocol = self.random.choice(["eager", "eager", "cooperative", "consumer"])
+        group = Group(world, f"g{number}", topics, protocol)
         auto = self.chance(0.5)
         common = {"auto_commit": auto, "offset_reset": "earliest"}
-        if group.cooperative:
+        if protocol == "cooperative":
             common["assignor"] = "cooperative-sticky"
+        elif protocol == "consumer":
+            common["group_protocol"] = "consumer"
         if number and self.chance(0.15):
             common["offset_reset"] = "latest"
         if self.transactions:

@@ -1,11 +1,13 @@
 """The coordinator of a group: rounds, generations, assignments, committed offsets.
 
-A *round* begins when members change. Each member joins it when its client next takes part (within
-a poll, or in the background): under the eager protocol it gives up all partitions first, under the
+A *round* begins when members change. Each member joins it when its client next takes part (within a
+poll, or in the background): under the eager protocol it gives up all partitions first, under the
 cooperative one it keeps them. When all have joined, the generation rises and every member learns
 what is its own: eager, everything anew; cooperative, it gives up what is others' now, which makes
-another round, and is given what is free. A killed member holds a round up, and its partitions,
-until its session times out.
+another round, and is given what is free. Under the protocol of KIP-848 nobody waits for a round:
+the coordinator says at once what is whose, each member learns of it by itself, gives up what is
+others' now, and is given what is its own as soon as that is free. A killed member holds a round up,
+and its partitions, until its session times out.
 """
 
 from __future__ import annotations
@@ -21,14 +23,15 @@ class Group:
 
     Args:
         topics: names that its members subscribe to.
-        cooperative: whether partitions that stay are kept through a rebalance.
+        protocol: "eager"; "cooperative": partitions that stay are kept through a rebalance; or
+            "consumer": they are, and the coordinator assigns (KIP-848).
     """
 
-    def __init__(self, world: World, name: str, topics: list[str], cooperative: bool) -> None:
+    def __init__(self, world: World, name: str, topics: list[str], protocol: str) -> None:
         self.world = world
         self.name = world.prefix + name
         self.topics = topics
-        self.cooperative = cooperative
+        self.protocol = protocol
         self.session = 6 * SECOND
         self.members: list[Member] = []
         self.committed: dict[Place, int] = {}
@@ -73,6 +76,11 @@ class Group:
         """A round begins."""
         self.round += 1
         self.joined, self.waiting = set(), set()
+        if self.protocol == "consumer":
+            for member in self.members:
+                member.round = self.round
+            self.joined = set(self.members)
+            self._complete()
 
     @property
     def rebalancing(self) -> bool:
@@ -83,7 +91,7 @@ class Group:
         if member not in self.members or member.killed:
             return
         if member.round < self.round:
-            if not self.cooperative and member.owned:
+            if self.protocol == "eager" and member.owned:
                 member.taken(set(member.owned))
             member.round = self.round
             self.joined.add(member)
@@ -95,7 +103,7 @@ class Group:
 
     def _complete(self) -> None:
         self.generation += 1
-        self.target = self._sticky() if self.cooperative else self._range()
+        self.target = self._range() if self.protocol == "eager" else self._sticky()
         self.waiting = set(self.members)
 
     def _apply(self, member: Member) -> None:
@@ -108,7 +116,10 @@ class Group:
         fresh = mine - member.owned - held
         if fresh:
             member.given(fresh)
-        if gone:
+        if self.protocol == "consumer":
+            if member.owned != mine:
+                self.waiting.add(member)  # the rest is still another's
+        elif gone:
             self.start()
 
     def _range(self) -> dict[Member, set[Place]]:
@@ -117,17 +128,25 @@ class Group:
 
     def _sticky(self) -> dict[Member, set[Place]]:
         """Balanced, with as few moves as that takes."""
+        if not self.members:
+            return {}
+        held = {m: self._held(m) for m in self.members}
         least, more = divmod(len(self.places), len(self.members))
-        order = sorted(self.members, key=lambda m: (-len(m.owned), m.name))
+        order = sorted(self.members, key=lambda m: (-len(held[m]), m.name))
         target = {}
         for n, member in enumerate(order):
             size = least + (n < more)
-            target[member] = set(sorted(member.owned)[:size])
+            target[member] = set(sorted(held[member])[:size])
         free = [p for p in self.places if not any(p in mine for mine in target.values())]
         for n, member in enumerate(order):
             while free and len(target[member]) < least + (n < more):
                 target[member].add(free.pop(0))
         return target
+
+    def _held(self, member: Member) -> set[Place]:
+        """What the next assignment should leave with a member: what it has, or was promised."""
+        promised = self.target.get(member) if self.protocol == "consumer" else None
+        return member.owned if promised is None else promised
 
     def store(self, member: Member, offsets: dict[Place, int]) -> None:
         """A commit takes effect."""

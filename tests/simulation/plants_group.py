@@ -211,7 +211,7 @@ def needless_move(facts: Facts, pick: Random) -> Frame | None:
     found = [
         (row, at)
         for row, at in owners.quiet(20 * SECOND, 16 * SECOND)
-        if facts.clients[int(frame.process[row])].get("assignor") == "cooperative-sticky"
+        if not _eager(facts, int(frame.process[row]))
     ]
     if not found:
         return None
@@ -224,6 +224,11 @@ def needless_move(facts: Facts, pick: Random) -> Frame | None:
     return more.join()
 
 
+def _eager(facts: Facts, client: int) -> bool:
+    config = facts.clients[client]
+    return "assignor" not in config and "group_protocol" not in config
+
+
 def rounds_to_converge(facts: Facts, pick: Random) -> Frame | None:
     """The only member of an eager group is given its list again and again."""
     owners, frame = facts.once(_Owners), facts.frame
@@ -234,8 +239,7 @@ def rounds_to_converge(facts: Facts, pick: Random) -> Frame | None:
             owners.group[other] == owners.group[row] and owners.end(other) > at
             for other in owners.given[frame.process[owners.given] != client].tolist()
         )
-        eager = "assignor" not in facts.clients[client]
-        if alone and eager and frame.gen[row] != NONE:
+        if alone and _eager(facts, client) and frame.gen[row] != NONE:
             found.append((row, at))
     if not found:
         return None
