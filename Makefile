@@ -78,7 +78,7 @@ test-clients: setup  ## the contract suite: every client on the oldest, pinned a
 test-slow: setup  ## everything that is too slow or too wide for `test`
 	@$(BIN)/pytest -m slow $(ARGS)
 
-test-mutation: setup  ## each condition of each checker taken away: a golden history must notice (ARGS="--only stall")
+test-mutation: setup  ## each condition of each checker taken away: a golden history must notice (ARGS="--only stall --results FILE")
 	@$(BIN)/python -m tests.mutation $(ARGS)
 
 bench-drivers: setup  ## what drivers cost against their bare clients; minutes each (ARGS="--client NAME@VERSION --write")

@@ -19,6 +19,38 @@ _SCREEN = "so small a history is not screened: every partition is suspect, see t
 _ONE_ROW = "there is one such row"
 
 EQUIVALENT: dict[tuple[str, str], str] = {
+    ("relation calls", "swap MIN(i.idx)"): _EVIDENCE,
+    ("relation offsets", "swap MAX(off)"): _ONE_ROW,
+    (
+        "relation reading",
+        "unjoin ANTI JOIN suspects AS s ON s.topic = g.topic AND s.part = g.part",
+    ): ("what it keeps apart only says again what deliveries say"),
+    ("relation reading", "drop s.topic = g.topic"): _SCREEN,
+    ("relation reading", "drop s.part = g.part"): _SCREEN,
+    ("relation reading", "swap MAX(d.idx)"): _ONE_TIME,
+    ("relation reading", "swap MIN(b.begin_ns)"): _ONE_TIME,
+    ("relation reading", "swap MIN(d.time_ns)"): _ONE_TIME,
+    ("relation reading", "swap MIN(begin_ns)"): _ONE_TIME,
+    ("relation reading", "drop ON s.value = d.value"): _TWO_DEFECTS,
+    ("relation reading", "drop d.misplaced"): _TWO_DEFECTS,
+    ("relation reading", "drop s.acknowledged"): _TWO_DEFECTS,
+    ("relation pairs", "flip COALESCE(a.end_ns, l.end_ns) >= l.since_ns"): _NO_MOMENT,
+    ("relation pairs", "flip a.begin_ns < l.end_ns"): _NO_MOMENT,
+    ("relation pairs", "flip a.end_ns < r.begin_ns"): _NO_MOMENT,
+    ("relation regressions", "drop ON l.idx = p.idx"): _TWO_DEFECTS,
+    ("relation regressions", "flip h.end_ns < p.begin_ns"): _NO_MOMENT,
+    ("relation promises", "swap ARG_MAX(o.off, o.idx)"): _EVIDENCE,
+    ("relation promises", "swap MAX(o.idx)"): _EVIDENCE,
+    ("relation promises", "flip o.begin_ns > p.at_ns"): _NO_MOMENT,
+    ("relation promises", "drop WHERE NOT last IS NULL"): _TWO_DEFECTS,
+    ("relation promises", "drop c.process = o.process"): _NO_MOMENT,
+    ("relation promises", "flip e.idx > p.idx"): _OTHER_ROW,
+    ("relation promises", "flip c.idx > f.idx"): _OTHER_ROW,
+    ("relation promises", "flip c.begin_idx > f.idx"): _OTHER_ROW,
+    ("claim commit-behind", "flip p.off < p.next"): (
+        "an offset that is the next is one of those that excuse it"
+    ),
+    ("claim commit-behind", "drop NOT o.idx IN (SELECT idx FROM ahead)"): _TWO_DEFECTS,
     ("relation conflicts", "swap MIN(value)"): _EVIDENCE,
     ("relation conflicts", "swap MAX(value)"): _EVIDENCE,
     ("relation conflicts", "drop outcome = 'ok'"): _NO_OFFSET,

@@ -60,8 +60,7 @@ _RETAINED = """
 SELECT h.grp, h.process, h.topic, h.part, h.idx, h.time_ns, h.to_idx,
        t.idx AS rebalance_idx, t.time_ns AS rebalance_ns
 FROM holds h ASOF JOIN (
-    SELECT process, idx, max(time_ns) AS time_ns FROM told
-    WHERE op IN ('assigned', 'revoked', 'lost') GROUP BY process, idx) t
+    SELECT process, idx, max(time_ns) AS time_ns FROM told GROUP BY process, idx) t
   ON t.process = h.process AND h.idx < t.idx
 WHERE t.idx < coalesce(h.to_idx, t.idx + 1)
 """

@@ -13,6 +13,12 @@ from kafkalab.checkers.compose import judge
 from kafkalab.checkers.registry import CHECKERS
 from kafkalab.model.history import CheckContext
 
+READ = frozenset(
+    {
+        "G1a", "duplicate", "delivered-twice", "inconsistent-offsets", "corrupt-value",
+        "null-becomes-empty", "changed-content", "wrong-topic", "G1c-realtime",
+    }
+)  # fmt: skip
 SENDS = frozenset({"nonmonotonic-send", "int-nonmonotonic-send", "int-send-skip"})
 SENT = "p0 send t/0 1@0 2@1\np0 send t/0 3@2 4@3\n"
 GROUP = "c0 open consumer group=g offset_reset=earliest\nc0 subscribe t\nc0 assigned t/0\n"
@@ -24,19 +30,13 @@ HISTORIES = {
     "no sends": ("c0 poll\nc0 position", frozenset()),
     "sends of which nobody knows": ("p0 send t/0 1@info 2@info", frozenset()),
     "sends that failed": ("p0 send t/0 1@fail 2@fail", frozenset()),
+    "one record, and its partition is taken away": (
+        "p0 send t/0 1@info\n" + GROUP + "c0 poll t/0 1@0\nc0 revoked t/0",
+        READ | {"consumed-after-revoke", "rounds-to-converge", "startup"},
+    ),
     "what nobody acknowledged was read": (
         "p0 send t/0 1@info\nc0 poll t/0 1@0",
-        {
-            "G1a",
-            "duplicate",
-            "delivered-twice",
-            "inconsistent-offsets",
-            "corrupt-value",
-            "null-becomes-empty",
-            "changed-content",
-            "wrong-topic",
-            "G1c-realtime",
-        },
+        READ,
     ),
     "sends and empty polls": (SENT + "c0 poll\nc0 poll", SENDS | {"stall"}),
     "a member, and nothing to read": (
