@@ -62,6 +62,11 @@ def test_a_profile_overrides_the_time_for_it(tmp_path):
     assert (nightly.seconds_max, nightly.load["records"]) == (600, 100)
 
 
+def test_live_verdicts_are_asked_for_in_seconds(tmp_path):
+    assert loader.load_scenario(write(tmp_path)).live_s == 0
+    assert loader.load_scenario(write(tmp_path, live_s=3600), "nightly").live_s == 3600
+
+
 @pytest.mark.parametrize("profile", loader.PROFILES)
 def test_every_load_leaves_time_to_start_and_to_drain(profile):
     for scenario in loader.catalogue(profile).values():
@@ -81,6 +86,8 @@ def test_every_load_leaves_time_to_start_and_to_drain(profile):
         ({"claims": ["lost-rite"]}, "C99.yaml: claims: unknown 'lost-rite'"),
         ({"claims": "lost-write"}, "C99.yaml: claims: expected a list, found str"),
         ({"metrics": ["speed"]}, "C99.yaml: metrics: unknown 'speed'"),
+        ({"live_s": "often"}, "C99.yaml: live_s: expected seconds, 0 or more, found 'often'"),
+        ({"live_s": -1}, "C99.yaml: live_s: expected seconds"),
         ({"profiles": {"weekly": {}}}, "C99.yaml: profiles: unknown 'weekly'"),
         ({"profiles": {"smoke": {"recods": 1}}}, "C99: load has no 'recods'; it has records"),
     ],

@@ -83,7 +83,7 @@ LIVE = (
 STEP_ROWS = 250_000  # rows that are taken in before what is settled is looked for
 HELD_ROWS_MAX = 1_500_000
 SETTLED_ROWS_MAX = 40_000_000
-BUDGET = Budget(memory_bytes=100 * 10**6)
+BUDGET = Budget(memory_bytes=64 * 10**6)
 
 
 class Live:
@@ -255,8 +255,8 @@ class Live:
         self._store.run(watch.POLLS)
         self._memory.add()
         self._store.run(watch.REST)
-        held = self.held_rows
-        if held > self._held_rows_max:
+        pa.default_memory_pool().release_unused()  # what the batches of this step took
+        if (held := self.held_rows) > self._held_rows_max:
             self._give_up(f"{held:,} rows cannot be settled, more than {self._held_rows_max:,}")
 
     def _mark_stalls(self) -> None:
