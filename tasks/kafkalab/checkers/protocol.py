@@ -30,7 +30,7 @@ from kafkalab.checkers.screen.onepass import OF_RUNS, WORTH_ROWS, Screened, runs
 from kafkalab.model.history import CheckContext
 from kafkalab.model.verdict import ClaimVerdict, Outcome
 
-SMALL_ROWS = 2_000  # with fewer, the optimizer takes longer than it saves
+SMALL_ROWS = 2_000  # with fewer, the optimizer and a second thread take longer than they save
 
 
 class Relation(NamedTuple):
@@ -100,7 +100,7 @@ class HistoryView:
         self._seen: set[str] = set()
         self._show(screened.tables)
         if screened.rows < SMALL_ROWS:
-            self._connection.execute("PRAGMA disable_optimizer")
+            self._connection.execute("PRAGMA disable_optimizer; SET threads = 1")
         self._connection.execute(_NAMES)
 
     def __enter__(self) -> HistoryView:
@@ -194,6 +194,8 @@ class HistoryView:
         """Run a query whose rows are anomalies; keep their number and the first of them."""
         self._connection.execute(f"CREATE OR REPLACE TEMP TABLE found AS {sql}")
         count = self.number("SELECT count(*) FROM found")
+        if not count:
+            return NOTHING
         kept = self.rows("SELECT * FROM found LIMIT (SELECT evidence_max FROM context)")
         return Findings(count, tuple(kept))
 
