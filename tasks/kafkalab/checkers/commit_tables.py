@@ -69,14 +69,6 @@ WITH stored AS (
 ), delivered AS (
     SELECT grp, topic, part, begin_ns, process,
            max(top) OVER (PARTITION BY grp, topic, part ORDER BY begin_ns) AS top FROM reading
-), asked AS (
-    SELECT grp, topic, part, begin_ns AS at_ns, asked AS off FROM offsets
-    UNION ALL
-    SELECT l.grp, p.topic, p.part, p.time_ns, p.off FROM positions p JOIN clients l USING (process)
-    WHERE p.off >= 0
-), wishes AS (
-    SELECT grp, topic, part, at_ns,
-           max(off) OVER (PARTITION BY grp, topic, part ORDER BY at_ns) AS off FROM asked
 ), beginners AS (
     SELECT grp, bool_or(from_start) AS from_start FROM clients WHERE polls GROUP BY grp
 ), starts AS (
@@ -84,18 +76,30 @@ WITH stored AS (
     WHERE e.op = 'assigned'
 ), seen AS (
     SELECT *, CASE WHEN op = 'commit' THEN begin_ns ELSE end_ns END AS at_ns FROM offsets
-), bounded AS (
-    SELECT s.*, d.process AS reader,
-           greatest(coalesce(d.top + 1, CASE WHEN b.from_start THEN 0 END), w.off) AS bound
+), located AS (
+    SELECT s.*, d.process AS reader, coalesce(d.top + 1, CASE WHEN b.from_start THEN 0 END) AS due,
+           coalesce(b.from_start OR a.time_ns IS NULL OR d.begin_ns > a.time_ns, false) AS told
     FROM seen s
     LEFT JOIN beginners b ON b.grp = s.grp
     ASOF LEFT JOIN starts a ON a.grp = s.grp AND a.topic = s.topic AND a.part = s.part
          AND a.time_ns <= s.at_ns
     ASOF LEFT JOIN delivered d ON d.grp = s.grp AND d.topic = s.topic AND d.part = s.part
          AND d.begin_ns < s.at_ns
+), asked AS (
+    SELECT grp, topic, part, begin_ns AS at_ns, asked AS off FROM offsets
+    UNION ALL
+    SELECT l.grp, p.topic, p.part, p.time_ns, p.off FROM positions p JOIN clients l USING (process)
+    WHERE p.off >= 0
+    UNION ALL
+    SELECT grp, topic, part, at_ns, off FROM located WHERE NOT told
+), wishes AS (
+    SELECT grp, topic, part, at_ns,
+           max(off) OVER (PARTITION BY grp, topic, part ORDER BY at_ns) AS off FROM asked
+), bounded AS (
+    SELECT s.* EXCLUDE (due, told), greatest(s.due, w.off) AS bound
+    FROM (SELECT * FROM located WHERE told) s
     ASOF LEFT JOIN wishes w ON w.grp = s.grp AND w.topic = s.topic AND w.part = s.part
          AND w.at_ns <= s.at_ns
-    WHERE b.from_start OR a.time_ns IS NULL OR d.begin_ns > a.time_ns
 ), beyond AS (
     SELECT * FROM bounded WHERE off > bound
 ), judged AS (

@@ -202,8 +202,8 @@ GROUP BY ALL
 """
 
 _NEEDLESS = """
-SELECT * FROM moves WHERE NOT stirred AND NOT troubled
-  AND (taker = process OR (uniform AND had <= taker_had + 1 AND NOT (joined AND gone)))
+SELECT * FROM moves WHERE NOT stirred AND NOT troubled AND NOT (joined AND gone)
+  AND (taker = process OR (uniform AND had <= taker_had + 1))
 """
 
 RELATIONS: dict[str, Relation] = {

@@ -15,8 +15,8 @@ transactions that wrote at or below it had ended (the relation `held`) and the r
 responsible for its partition, if the reader has not been given it (its value, or an offset at or
 beyond it: what was passed over is loss, see loss.py) and is due to read it (it neither starts
 further on nor skipped it). A group that begins at the end (offset_reset latest) begins there anew
-wherever nothing is committed: it is due to read only where it was given a record since the
-partition was assigned last, or is known to have committed.
+wherever nothing is committed: it is due to read only from what it was given since the
+partition was assigned last, or else from what was known to be committed by then.
 
     stall   for longer than stall_ns a record was available to a reader that was polling, and the
             reader was given nothing at all, from any of its partitions. It ends with the

@@ -5,7 +5,7 @@ duties        when a client was responsible for a partition: it owned it, not pa
 group_duties  the same for a subscribed group as a whole.
 gaps          stretches longer than the bound in which a reader was given nothing.
 idle          such stretches of each partition that the reader was responsible for.
-adrift        those of which nobody knows where the reader stands.
+begun         from where on it is due there, for groups that begin at the end.
 offered       acknowledged records of idle partitions, and since when they could be read.
 waits         since when which record was available in an idle stretch.
 watched       clients whose polls matter.
@@ -141,8 +141,9 @@ JOIN gaps g USING (reader), context c
 WHERE least(g.to_ns, d.to_ns) - greatest(g.from_ns, d.from_ns) > c.stall_ns
 """
 
-# those of groups that begin at the end, and may have begun there anew
-_ADRIFT = """
+# From where on a group that begins at the end is due to read there: what it was given since
+# the partition was assigned last, or else what was committed by then; null: nobody knows.
+_BEGUN = """
 WITH latest AS (
     SELECT scope FROM clients GROUP BY scope HAVING NOT bool_or(from_start)
 ), since AS (
@@ -152,15 +153,19 @@ WITH latest AS (
          AND a.topic = i.topic AND a.part = i.part AND a.time_ns < i.to_ns
     GROUP BY ALL
 ), known AS (
-    SELECT l.scope, g.topic, g.part, g.time_ns, false AS committed
+    SELECT l.scope, g.topic, g.part, g.time_ns, g.low, false AS stored
     FROM given g JOIN clients l USING (process)
     UNION ALL
-    SELECT l.scope, a.topic, a.part, a.time_ns, true FROM actions a JOIN clients l USING (process)
+    SELECT l.scope, a.topic, a.part, a.time_ns, a.off, true
+    FROM actions a JOIN clients l USING (process)
     WHERE a.op IN ('commit', 'committed') AND a.type = 'ok' AND a.off >= 0
 )
-SELECT reader, topic, part, from_ns FROM since s ANTI JOIN known k
-ON k.scope = s.scope AND k.topic = s.topic AND k.part = s.part AND k.time_ns <= s.from_ns
-   AND (k.committed OR k.time_ns >= s.since_ns)
+SELECT s.reader, s.topic, s.part, s.from_ns,
+       coalesce(min(k.low) FILTER (NOT k.stored), max(k.low) FILTER (k.stored)) AS low
+FROM since s LEFT JOIN known k ON k.scope = s.scope AND k.topic = s.topic AND k.part = s.part
+     AND CASE WHEN k.stored THEN k.time_ns <= s.since_ns
+              ELSE k.time_ns >= s.since_ns AND k.time_ns <= s.from_ns END
+GROUP BY ALL
 """
 
 # what could be waited for there, and from when on
@@ -194,9 +199,9 @@ LEFT JOIN beginners b ON b.scope = p.scope
 LEFT JOIN had h ON h.scope = p.scope AND h.value = s.value AND h.first_ns < p.to_ns
 LEFT JOIN skips k ON k.scope = p.scope AND k.topic = p.topic AND k.part = p.part
      AND s.off BETWEEN k.low AND k.high
-LEFT JOIN adrift a ON a.reader = p.reader AND a.topic = p.topic AND a.part = p.part
+LEFT JOIN begun a ON a.reader = p.reader AND a.topic = p.topic AND a.part = p.part
      AND a.from_ns = p.from_ns
-WHERE h.value IS NULL AND k.scope IS NULL AND a.reader IS NULL
+WHERE h.value IS NULL AND k.scope IS NULL AND (a.reader IS NULL OR s.off >= a.low)
   AND (n.start <= s.off OR (n.scope IS NULL AND b.scope IS NOT NULL))
 GROUP BY p.reader, p.scope, p.topic, p.part, p.to_ns, p.position, p.from_ns, c.stall_ns
 HAVING p.to_ns - greatest(p.from_ns, min(s.ready_ns)) > c.stall_ns
@@ -260,8 +265,8 @@ RELATIONS: dict[str, Relation] = {
     "gaps": Relation(("lives", "given"), _GAPS),
     "idle": Relation(("duties", "group_duties", "gaps"), _IDLE),
     "offered": Relation(("idle", "sends", "held"), _OFFERED),
-    "adrift": Relation(("idle", "given", "clients"), _ADRIFT),
-    "waits": Relation(("idle", "adrift", "offered", "spans", "skips", "clients"), _WAITS),
+    "begun": Relation(("idle", "given", "clients", "actions"), _BEGUN),
+    "waits": Relation(("idle", "begun", "offered", "spans", "skips", "clients"), _WAITS),
     "watched": Relation(("duties", "suspects", "given", "waits", "lives", "regained"), _WATCHED),
     "polling": Relation(("polls", "given", "watched"), _POLLING),
     "stalls": Relation(("waits", "polling", "lives"), _STALLS),

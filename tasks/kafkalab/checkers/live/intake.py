@@ -102,14 +102,14 @@ FROM (SELECT process, topic, part, op_id, off, idx FROM fresh WHERE kind = 1 AND
 """
 
 
-# Of what a client committed in a partition the first is enough: that there was something by then.
-_ACTED = """
-INSERT INTO acts SELECT b.*, "index" FROM batch b
-WHERE op NOT IN {commits} OR NOT EXISTS (
-    SELECT 1 FROM acts a WHERE a.op IN {commits} AND a.pid = b.pid AND a.tid = b.tid
-    AND a."partition" = b."partition")
-QUALIFY op NOT IN {commits} OR row_number() OVER (
-    PARTITION BY op IN {commits}, pid, tid, "partition" ORDER BY "index") = 1
+# Of what a client committed in a partition between two assignments of it the highest is enough.
+_FORGET = """
+DELETE FROM acts WHERE op IN {commits} AND idx NOT IN (
+    SELECT arg_max(c.idx, c."offset") FROM acts c ASOF LEFT JOIN (
+        SELECT tid, "partition", idx FROM acts WHERE op = 'assigned') a
+      ON a.tid = c.tid AND a."partition" = c."partition" AND a.idx <= c.idx
+    WHERE c.op IN {commits} GROUP BY c.pid, c.tid, c."partition", a.idx
+)
 """
 
 
@@ -150,8 +150,11 @@ class Intake:
         self._fresh.append(kept)
         if len(others):
             self._store.given("batch", others)
-            self._store.run(_ACTED.format(commits=COMMITS))
-        if pc.any(pc.invert(commits(others))).as_py():
+            self._store.run('INSERT INTO acts SELECT *, "index" FROM batch')
+        told = commits(others)
+        if pc.any(told).as_py():
+            self._store.run(_FORGET.format(commits=COMMITS))
+        if pc.any(pc.invert(told)).as_py():
             self._store.run(_MOVED, [list(MOVES)])
             self.acted = True
         self.rows += len(rows)

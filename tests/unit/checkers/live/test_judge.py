@@ -231,14 +231,17 @@ def test_what_is_settled_is_not_held(write):
     assert held < len(rows) / 2
 
 
-def test_of_commits_only_the_first_is_held(write):
+def test_of_commits_between_assignments_the_highest_is_held(write):
     text = "c0 open consumer group=g\nc0 subscribe t\nc0 assigned t/0 t/1\n"
-    rows, _ = write(text + "c0 commit t/0=1 t/1=1\nc0 commit -> fail t/0=2\n" * 20)
+    text += "c0 commit t/0=1 t/1=1\nc0 commit -> fail t/0=9\nc0 commit t/0=2 t/1=1\n" * 9
+    rows, _ = write(text + "c0 revoked t/0\nc0 assigned t/0\n" + "c0 commit t/0=3\n" * 9)
     with Live(CheckContext(0), LIVE) as judge_:
         for batch in cut(history.table(rows), 6, 1):
             judge_.fold(batch)
-        held = judge_._store.rows("SELECT op, \"partition\" FROM acts WHERE op = 'commit'")
-    assert sorted(held) == [("commit", 0), ("commit", 1)]
+        held = judge_._store.rows(
+            'SELECT "partition", "offset" FROM acts WHERE "op" = \'commit\' ORDER BY ALL'
+        )
+    assert held == [(0, 2), (0, 3), (1, 1)]
 
 
 def test_before_the_end_nothing_is_unseen(write):
