@@ -14,6 +14,7 @@ one member.)
                     member of its group owned the same two partitions of a topic that it had
                     subscribed to.
 
+A partition that another member owns as well counts for nothing: that is double-owner's, if judged.
 Time in which a fault is in force, or in which clients may recover from one (progress.py), is no
 such time, nor is any that reaches into it.
 
@@ -53,14 +54,22 @@ WITH ends AS (
     SELECT m.grp, s.process, s.from_ns, least(s.next_ns, e.end_ns, c.finished_ns) AS to_ns
     FROM stretches s JOIN members m USING (process) LEFT JOIN ends e USING (process), context c
     WHERE s.partitions = 0
+), contested AS (
+    SELECT one AS process, one_idx AS from_idx, topic, part FROM doubles, context
+    WHERE list_contains(claims, 'double-owner')
+    UNION ALL
+    SELECT two, two_idx, topic, part FROM doubles, context
+    WHERE list_contains(claims, 'double-owner')
+), owned AS (
+    SELECT * FROM ownerships ANTI JOIN contested USING (process, from_idx, topic, part)
 ), beside AS (
     SELECT w.grp, w.process, a.process AS other, a.topic, a.part AS one, b.part AS two,
            greatest(a.from_idx, b.from_idx) AS owned_idx,
            greatest(w.from_ns, a.from_ns, b.from_ns, n.since_ns) AS from_ns,
            least(w.to_ns, a.to_ns, b.to_ns) AS to_ns
     FROM without w JOIN wanted n ON n.process = w.process
-    JOIN ownerships a ON a.grp = w.grp AND a.topic = n.topic
-    JOIN ownerships b ON b.process = a.process AND b.topic = a.topic AND b.part > a.part
+    JOIN owned a ON a.grp = w.grp AND a.topic = n.topic
+    JOIN owned b ON b.process = a.process AND b.topic = a.topic AND b.part > a.part
 ), long AS (
     SELECT b.* FROM beside b, context c WHERE b.to_ns - b.from_ns > c.join_ns
       AND NOT EXISTS (SELECT 1 FROM outages o
@@ -82,7 +91,17 @@ WHERE polled_ns >= c.join_ns
 
 RELATIONS: dict[str, Relation] = {
     "unshared": Relation(
-        ("loads", "wanted", "members", "ownerships", "actions", "polls", "outages"), _UNSHARED
+        (
+            "loads",
+            "wanted",
+            "members",
+            "ownerships",
+            "doubles",
+            "actions",
+            "polls",
+            "outages",
+        ),
+        _UNSHARED,
     ),
 }
 
