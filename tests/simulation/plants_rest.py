@@ -164,7 +164,8 @@ def startup(facts: Facts, pick: Random) -> Frame | None:
     opened = frame.where("open", OK)
     known = np.flatnonzero(frame.where("send", OK))
     first = int(known[0]) if len(known) else len(frame)
-    at = _one(opened & (np.arange(len(frame)) < first), pick)
+    asked, ended = (np.cumsum(frame.where("close", type_)) for type_ in (INVOKE, OK))
+    at = _one(opened & (np.arange(len(frame)) < first) & (asked == ended), pick)  # none hangs by it
     return None if at is None else frame.later(at, 31 * SECOND)
 
 
