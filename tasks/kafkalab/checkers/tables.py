@@ -158,8 +158,19 @@ FROM actions e JOIN clients l ON l.process = e.process
 WHERE e.op IN ('seek', 'assign') AND e.type = 'ok' AND e.topic IS NOT NULL
 """
 
+# A reader that begins at the end, was told to go elsewhere and left before it read there: whoever has
+# the partition next begins at the end again.
 _SPANS = """
-WITH touched AS (
+WITH beginners AS (
+    SELECT scope FROM clients GROUP BY scope HAVING bool_or(from_start)
+), given_up AS (
+    SELECT p.idx, p.process, p.topic, p.part, min(e.idx) AS until_idx
+    FROM (SELECT * FROM positions WHERE op = 'seek') p ANTI JOIN beginners USING (scope)
+    JOIN clients l ON l.scope = p.scope
+    JOIN actions e ON e.process = l.process AND e.op = 'assigned' AND e.topic = p.topic
+         AND e.part = p.part AND e.idx > p.idx
+    GROUP BY ALL
+), touched AS (
     SELECT scope, topic, part, min(off) AS first, max(off) AS top
     FROM deliveries WHERE NOT misplaced GROUP BY ALL
     UNION ALL
@@ -167,8 +178,9 @@ WITH touched AS (
     WHERE e.op = 'assigned'
     UNION ALL
     SELECT scope, topic, part, CASE WHEN off >= 0 THEN off END, NULL FROM positions
-), beginners AS (
-    SELECT scope FROM clients GROUP BY scope HAVING bool_or(from_start)
+    WHERE idx NOT IN (SELECT g.idx FROM given_up g ANTI JOIN deliveries d
+                      ON d.process = g.process AND d.topic = g.topic AND d.part = g.part
+                      AND d.idx > g.idx AND d.idx < g.until_idx)
 ), placed AS (
     SELECT DISTINCT scope, topic, part FROM positions WHERE op = 'assign' AND off >= 0
 )
