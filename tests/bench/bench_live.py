@@ -33,7 +33,7 @@ from kafkalab.model.history import CheckContext
 from kafkalab.model.verdict import ClaimVerdict
 
 MIB = 2**20
-SIZES = (10**6, 10**7, 10**8)
+SIZES = (10**6, 10**7)
 BATCH_ROWS = 50_000
 ASK_ROWS = 1_000_000
 RATE_MIN = 200_000
