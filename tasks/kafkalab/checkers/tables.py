@@ -158,8 +158,8 @@ FROM actions e JOIN clients l ON l.process = e.process
 WHERE e.op IN ('seek', 'assign') AND e.type = 'ok' AND e.topic IS NOT NULL
 """
 
-# A reader that begins at the end, was told to go elsewhere and left before it read there: whoever has
-# the partition next begins at the end again.
+# A reader that begins at the end, was told to go elsewhere and left before it read there: whoever
+# has the partition next begins at the end again.
 _SPANS = """
 WITH beginners AS (
     SELECT scope FROM clients GROUP BY scope HAVING bool_or(from_start)
