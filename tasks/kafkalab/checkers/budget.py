@@ -77,7 +77,7 @@ def out_of_budget(error: BaseException) -> bool:
     """Whether it was the budget that did not suffice, in memory or on disk."""
     if isinstance(error, duckdb.OutOfMemoryException | MemoryError):
         return True
-    return isinstance(error, duckdb.IOException) and "No space left" in str(error)
+    return isinstance(error, duckdb.IOException | OSError) and "No space left" in str(error)
 
 
 def size_bytes(text: str) -> int:

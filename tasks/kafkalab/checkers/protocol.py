@@ -30,7 +30,7 @@ from kafkalab.checkers.screen.onepass import OF_RUNS, WORTH_ROWS, Screened, runs
 from kafkalab.model.history import CheckContext
 from kafkalab.model.verdict import ClaimVerdict, Outcome
 
-SMALL_ROWS = 2_000  # with fewer, the optimizer and a second thread take longer than they save
+SMALL_ROWS = 15_000  # with fewer, the optimizer and a second thread take longer than they save
 
 
 class Relation(NamedTuple):

@@ -4,8 +4,9 @@ The judge takes a history in batches, in order, and holds some of its rows. Aske
 gives the rows that it holds to the checkers of the batch form (registry.py), as if they were the
 whole. So the claims are argued where they always were; what is argued here is why the rows that it
 does not hold would have changed nothing. Now and then (STEP_ROWS) it looks for records that are
-*settled*: their rows leave the held ones, are kept aside (memory.py), and come back if
-something later puts them in question. What they add to the numbers in summaries is counted.
+*settled*, those that are so for plain reasons first (evident.py), then all (tables.py): their rows
+leave the held ones, are kept aside (memory.py), and come back if something later puts them in
+question. What they add to the numbers in summaries is counted.
 
 Settled is a record whose send ended as ok or info and that was delivered, so that
     - it is one value at one place: where it was sent, acknowledged and delivered from agree, no
@@ -55,7 +56,6 @@ looked at: the claims that are not in LIVE.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -64,13 +64,10 @@ import pyarrow as pa
 
 from kafkalab.checkers.budget import Budget
 from kafkalab.checkers.compose import judge_one
-from kafkalab.checkers.live import tables, watch
-from kafkalab.checkers.live.intake import Intake
-from kafkalab.checkers.live.memory import Memory
-from kafkalab.checkers.live.rows import whole
-from kafkalab.checkers.live.store import OutOfBudgetError, Store, budgeted
-from kafkalab.checkers.protocol import HistoryView, unknown
-from kafkalab.checkers.registry import RELATIONS
+from kafkalab.checkers.live import watch
+from kafkalab.checkers.live.holding import Holding
+from kafkalab.checkers.live.store import OutOfBudgetError, budgeted
+from kafkalab.checkers.protocol import unknown
 from kafkalab.model.history import CheckContext
 from kafkalab.model.verdict import ClaimVerdict, Outcome
 
@@ -80,10 +77,11 @@ LIVE = (
     "int-nonmonotonic-poll", "nonmonotonic-send", "int-nonmonotonic-send", "int-send-skip",
     "startup", "stall", "hung-close",
 )  # fmt: skip
-STEP_ROWS = 250_000  # rows that are taken in before what is settled is looked for
+STEP_ROWS = 150_000  # rows that are taken in before what is settled is looked for
+WORTH_SETTLING = 10  # one row of so many that came must be left, before SQL looks at what is held
 HELD_ROWS_MAX = 1_500_000
 SETTLED_ROWS_MAX = 40_000_000
-BUDGET = Budget(memory_bytes=64 * 10**6)
+BUDGET = Budget(memory_bytes=64 * 10**6, threads=1)
 
 
 class Live:
@@ -113,39 +111,32 @@ class Live:
         self._judged = tuple(claim for claim in self._claims if claim in LIVE)
         self._step_rows = step_rows
         self._held_rows_max = held_rows_max
-        self._since = 0  # first row that came after the last step
-        self._problems: tuple[str, ...] = ()
+        self._stepped = 0  # first row that came after the last step
+        self._left = 0  # rows that were held after all that can be settled was
         self._given_up: dict[str, ClaimVerdict] | None = None
         self.reason = ""  # why it gave up; empty: it did not
         self._budget = budget
-        self._store = Store(budget)
-        self._store.run(tables.SETTINGS, [context.stall_ns, context.redelivery_allowed])
-        for statement in tables.STATE:
-            self._store.run(statement)
-        self._intake = Intake(self._store, counts_commands="int-send-skip" in self._judged)
-        self._memory = Memory(self._store, settled_rows_max)
+        self._holding = Holding(context, self._judged, settled_rows_max, budget)
 
     def __enter__(self) -> Live:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._store.close()
+        self._holding.close()
 
     @property
     def held_rows(self) -> int:
         """Rows that are not settled: what memory and time depend on."""
-        return self._store.number(
-            "SELECT (SELECT count(*) FROM recs) + (SELECT count(*) FROM acts)"
-        )
+        return self._holding.rows
 
     def fold(self, batch: pa.RecordBatch | pa.Table) -> None:
         """Take the next rows of the history in, in order."""
-        if self._problems or self._given_up is not None:
+        if self._holding.problems or self._given_up is not None:
             return
         rows = batch if isinstance(batch, pa.Table) else pa.Table.from_batches([batch])
         with self._or_give_up():
-            self._problems = self._intake.take(rows)
-            if self._intake.rows - self._since >= self._step_rows:
+            self._holding.take(rows)
+            if self._holding.intake.rows - self._stepped >= self._step_rows:
                 self._step()
 
     def verdicts(self, now_ns: int | None = None) -> tuple[ClaimVerdict, ...]:
@@ -154,7 +145,7 @@ class Live:
         Args:
             now_ns: the time against which what lasts is measured; None: that of the newest row.
         """
-        now = self._intake.newest_ns if now_ns is None else now_ns
+        now = self._holding.intake.newest_ns if now_ns is None else now_ns
         return self._answer(now, ended=False)
 
     def finish(self, finished_ns: int) -> tuple[ClaimVerdict, ...]:
@@ -180,7 +171,7 @@ class Live:
         if open_end and claim == "unseen" and verdict and verdict.outcome is Outcome.FAIL:
             return unknown(claim, f"not over yet: {verdict.count:,} records are still to be read")
         if verdict is None or (self.reason and verdict.outcome is not Outcome.FAIL):
-            evidence = tuple({"problem": problem} for problem in self._problems)
+            evidence = tuple({"problem": problem} for problem in self._holding.problems)
             return unknown(claim, self._why_not(), evidence)
         if self.reason:
             text = f"{verdict.summary}; not all was judged: {self.reason}"
@@ -188,98 +179,36 @@ class Live:
         return verdict
 
     def _why_not(self) -> str:
-        if self._problems:
-            return f"the history cannot be judged: {self._problems[0]}"
-        if not self._intake.rows:
+        if self._holding.problems:
+            return f"the history cannot be judged: {self._holding.problems[0]}"
+        if not self._holding.intake.rows:
             return "the history is empty: nothing was recorded"
         return f"out of budget: {self.reason}"
 
     def _judge(self, now_ns: int, *, ended: bool) -> dict[str, ClaimVerdict]:
-        self._sent_again(self._store.number(watch.SENT_TWICE))
-        if self._problems or not self._intake.rows:
+        self._holding.check_values()
+        if self._holding.problems or not self._holding.intake.rows:
             return {}
         context = replace(self._context, finished_ns=now_ns)
-        table = self._table(watch.HELD if ended else watch.HELD_NOW)
-        with self._view(table, context) as view:
+        with self._holding.view(now_ns, watch.HELD if ended else watch.HELD_NOW) as view:
             return {claim: judge_one(view, claim, context, self._budget) for claim in self._judged}
 
-    def _view(self, table: pa.Table, context: CheckContext) -> HistoryView:
-        return HistoryView(
-            table, context, self._judged, RELATIONS,
-            worth_rows=sys.maxsize, settled=self._settled(), budget=self._budget,
-        )  # fmt: skip
-
-    def _table(self, held: str) -> pa.Table:
-        kept, others = self._store.table(held), self._store.table("SELECT * FROM acts")
-        return whole(kept, others, self._intake.names)
-
-    def _settled(self) -> dict[str, int]:
-        if "int-send-skip" not in self._judged:
-            return self._memory.counts
-        ((pairs, apart),) = self._store.rows(watch.PAIRS)
-        counted = {"pairs": self._intake.pairs - pairs, "pairs_apart": self._intake.apart - apart}
-        return {**self._memory.counts, **counted}
-
     def _look(self) -> None:
-        """Place what is fresh, and bring back the settled rows that it puts in question."""
-        if not self._intake.fresh and not self._intake.acted:
-            return
-        self._intake.place()
-        if self._intake.acted:
-            self._store.run(tables.READERS)
-            self._intake.acted = False
-        if self._sent_again(self._store.number(watch.SENT_AGAIN, {"since": self._since})):
-            return
-        self._memory.look_back(self._since)
-        if self._memory.beyond:
+        self._holding.look()
+        if self._holding.lost:
             self._give_up("rows came back that had been given up long before")
-
-    def _sent_again(self, values: int) -> bool:
-        if values:
-            self._problems = (f"{values:,} values were sent, or completed, more than once",)
-        return bool(values)
 
     def _step(self) -> None:
         self._look()
-        if self._problems or self._given_up is not None:
+        if self._holding.problems or self._given_up is not None:
             return
-        for statement in tables.FIRST_LOOK:
-            self._store.run(statement)
-        if self._sent_again(self._store.number(watch.TWICE)):
+        self._stepped = self._holding.intake.rows
+        if self.held_rows - self._left < self._step_rows // WORTH_SETTLING:
             return
-        if self._store.number(watch.PAUSES, {"since": self._since}):
-            self._mark_stalls()
-        self._since = self._intake.rows
-        for statement in tables.SETTLE:
-            self._store.run(statement)
-        self._store.run(watch.POLLS)
-        self._memory.add()
-        self._store.run(watch.REST)
-        pa.default_memory_pool().release_unused()  # what the batches of this step took
+        self._holding.settle()
+        self._left = self.held_rows
         if (held := self.held_rows) > self._held_rows_max:
             self._give_up(f"{held:,} rows cannot be settled, more than {self._held_rows_max:,}")
-
-    def _mark_stalls(self) -> None:
-        """What proves a stall stays: its polls, and the deliveries at either side."""
-        if not {"stall", "unseen", "lost-write"} & set(self._judged):
-            return
-        context = replace(self._context, finished_ns=self._intake.newest_ns)
-        with self._view(self._table(watch.HELD), context) as view:
-            view.use("stalls")
-            found = view.rows("SELECT reader, scope, from_ns, to_ns, first_value FROM stalls")
-        names = self._intake.names
-        self._store.run("DELETE FROM stalls_found")
-        for one in found:  # stalls, which are few
-            scope = one["scope"]
-            if scope.startswith("client:"):
-                scope = f"client:{names.number(scope.removeprefix('client:'))}"
-            reader = -1 if one["reader"].startswith("group:") else names.number(one["reader"])
-            self._store.run(
-                "INSERT INTO stalls_found VALUES (?, ?, ?, ?, ?)",
-                [reader, scope, one["from_ns"], one["to_ns"], one["first_value"]],
-            )
-        for statement in watch.STALLED:
-            self._store.run(statement)
 
     @contextmanager
     def _or_give_up(self) -> Iterator[None]:
@@ -294,7 +223,5 @@ class Live:
         self.reason = reason
         self._given_up = {}
         with suppress(OutOfBudgetError), budgeted():
-            self._given_up = self._judge(self._intake.newest_ns, ended=False)
-        for table in ("recs", "acts"):
-            self._store.run(f"DROP TABLE {table}")
-        self._memory.clear()
+            self._given_up = self._judge(self._holding.intake.newest_ns, ended=False)
+        self._holding.clear()

@@ -1,49 +1,47 @@
 """Rows that are settled, kept aside: what the live form (judge.py) looks up when it must look back.
 
-settled_N  segments of settled rows, each with the place of the record that it belongs to
-           (`place_part`, `place_off`; the topic is the row's own). The oldest segment is dropped
-           when all hold more than `rows_max`. Beyond its memory limit DuckDB writes them to disk.
-extents    per segment and partition the offsets that may be in it, so that few are searched.
+segments   settled rows, each with the place of the record that it belongs to (`place_part`,
+           `place_off`; the topic is the row's own), oldest first; in files: segments.py.
+extents    per segment and partition the offsets that may be in it, and under topic −1 the values,
+           so that few are searched.
 runs       which offsets of a partition are settled, and under topic −1 which values, as intervals
            [lo, hi]: never dropped, and few, since offsets and values are counted upwards.
 
-The caller fills `settling` (value, topic, part, off, and what it counts for) with what goes in.
 What is looked for stands in `wanted` (topic, part, off) and `wanted_values` (value): see
 watch.py.
 """
 
 from __future__ import annotations
 
-from kafkalab.checkers.live.rows import COLUMNS
+from collections.abc import Iterable
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from kafkalab.checkers.budget import Budget
+from kafkalab.checkers.live.columns import ints, whole
+from kafkalab.checkers.live.segments import OPEN, Segments
 from kafkalab.checkers.live.store import Store
 from kafkalab.checkers.live.watch import WANTED, WANTED_VALUES
+from kafkalab.checkers.screen.arrays import arrow, numbers
 
-SEGMENT_ROWS = 2_000_000
-ROW = (
-    f"{COLUMNS}, stretch BIGINT, place_part INTEGER, place_off BIGINT, followed BOOLEAN,"
-    " ordered BOOLEAN, acked BOOLEAN"
+_SEARCHED = ("kind", "value", "topic", "place_part", "place_off")
+
+_TABLES = (
+    "CREATE TABLE runs (topic INTEGER, part INTEGER, lo HUGEINT, hi HUGEINT)",
+    "CREATE TABLE extents (segment BIGINT, topic INTEGER, part INTEGER, lo HUGEINT, hi HUGEINT)",
+    "CREATE TABLE taken (value UBIGINT, topic INTEGER, part INTEGER, off BIGINT)",
+    "CREATE TABLE wanted (topic INTEGER, part INTEGER, off BIGINT)",
+    "CREATE TABLE wanted_values (value UBIGINT)",
 )
 
 # counters of the screen (HistoryView.quiet), and the settled rows that they count
 COUNTERS = ("delivered", "delivered_after", "acknowledged", "sends_after", "ordered_after")
-_GONE = """
-SELECT sum(given), sum(given), count(*) FILTER (acked), count(*) FILTER (followed),
-       count(*) FILTER (followed AND ordered) FROM settling
-"""
+
 _CAME_BACK = """
 SELECT count(*) FILTER (kind > 4), count(*) FILTER (kind > 4), count(*) FILTER (kind = 1 AND acked),
        count(*) FILTER (followed), count(*) FILTER (followed AND ordered) FROM moving
-"""
-
-_ADD_RUNS = """
-INSERT INTO runs SELECT topic, part, min(off), max(off) FROM (
-    SELECT topic, part, off,
-           off - row_number() OVER (PARTITION BY topic, part ORDER BY off) AS run FROM settling
-) GROUP BY topic, part, run
-UNION ALL
-SELECT -1, -1, min(value), max(value) FROM (
-    SELECT value, CAST(value AS HUGEINT) - row_number() OVER (ORDER BY value) AS run FROM settling
-) GROUP BY run
 """
 
 _JOIN_RUNS = """
@@ -97,28 +95,30 @@ SELECT DISTINCT topic, part, CAST(off AS BIGINT) AS off FROM (
 
 _SEARCH = """
 INSERT INTO taken SELECT DISTINCT s.value, s.topic, s.place_part, s.place_off
-FROM {segment} s SEMI JOIN near n
+FROM segment s SEMI JOIN near n
   ON n.topic = s.topic AND n.part = s.place_part AND n.off = s.place_off
 WHERE s.kind = 0
 """
 
 _SEARCH_VALUES = """
 INSERT INTO taken SELECT DISTINCT s.value, s.topic, s.place_part, s.place_off
-FROM {segment} s SEMI JOIN wanted_values w USING (value) WHERE s.kind = 0
+FROM segment s SEMI JOIN wanted_values w USING (value) WHERE s.kind = 0
 """
 
-_KEEP = """
-INSERT INTO {segment} SELECT r.*, s.part, s.off, s.followed AND r.kind = 1, s.ordered, s.acked
-FROM recs r JOIN settling s USING (value)
+_EXTENTS = """
+INSERT INTO extents
+SELECT $segment, topic, place_part, min(place_off), max(place_off) FROM segment GROUP BY ALL
+UNION ALL SELECT $segment, -1, -1, min(value), max(value) FROM segment
 """
 
-_RETURN = """
-INSERT INTO recs SELECT * EXCLUDE (place_part, place_off, followed, ordered, acked) FROM moving
+# The full segments that may hold what is near, and what is wanted.
+_HOLDING_PLACES = """
+SELECT DISTINCT e.segment FROM extents e JOIN near n
+ON n.topic = e.topic AND n.part = e.part AND n.off BETWEEN e.lo AND e.hi
 """
-_REMOVE = "DELETE FROM {segment} WHERE value IN (SELECT value FROM taken)"
-
-_BACK = """
-INSERT INTO moving SELECT s.* FROM {segment} s SEMI JOIN taken t USING (value)
+_HOLDING_VALUES = """
+SELECT DISTINCT e.segment FROM extents e JOIN wanted_values w
+ON e.topic = -1 AND w.value BETWEEN e.lo AND e.hi
 """
 
 _REMEMBERED_VALUES = """
@@ -128,108 +128,118 @@ ASOF JOIN (SELECT lo, hi FROM runs WHERE topic = -1) r ON r.lo <= p.x WHERE r.hi
 
 
 class Memory:
-    """The settled rows of one live judge, on its connection.
+    """The settled rows of one live judge.
 
     Args:
-        store: where the tables live.
+        store: where its tables live.
+        budget: of its files.
         rows_max: rows that are kept; the oldest are given up beyond that.
     """
 
-    def __init__(self, store: Store, rows_max: int) -> None:
+    def __init__(self, store: Store, budget: Budget, rows_max: int) -> None:
         self._store = store
-        self._rows_max = rows_max
-        self._segments: list[tuple[str, int]] = []  # name and rows, oldest first
-        self._made = 0
+        self._segments = Segments(budget, rows_max)
         self.beyond = False  # something was looked for that had been given up
-        columns = "topic INTEGER, part INTEGER, off BIGINT"
         self.counts = dict.fromkeys(COUNTERS, 0)  # what settled rows add to the numbers of claims
-        self._store.run("CREATE TABLE runs (topic INTEGER, part INTEGER, lo HUGEINT, hi HUGEINT)")
-        self._store.run(
-            "CREATE TABLE extents (segment VARCHAR, topic INTEGER, part INTEGER, lo BIGINT,"
-            " hi BIGINT)"
-        )
-        self._store.run(f"CREATE TABLE taken (value UBIGINT, {columns})")
-        self._store.run(f"CREATE TABLE wanted ({columns})")
-        self._store.run("CREATE TABLE wanted_values (value UBIGINT)")
-        self._store.run(f"CREATE TABLE moving ({ROW})")
+        for sql in _TABLES:
+            self._store.run(sql)
 
-    def add(self) -> None:
-        """Take over the rows of `recs` whose value is in `settling`."""
-        if not self._segments or self._segments[-1][1] >= SEGMENT_ROWS:
-            self._open()
-        name, rows = self._segments.pop()
-        self._store.run(_KEEP.format(segment=name))
-        self._tally(_GONE, 1)
-        moved = self._store.number("SELECT count(*) * 2 + sum(given) FROM settling")
-        self._segments.append((name, rows + moved))
-        self._store.run(
-            "INSERT INTO extents SELECT ?, topic, part, min(off), max(off) FROM settling"
-            " GROUP BY topic, part",
-            [name],
-        )
-        self._store.run(_ADD_RUNS)
+    def add(self, rows: pa.Table, records: pa.Table) -> None:
+        """Take over rows that are settled, and count what they stand for.
+
+        Args:
+            rows: those of holding.py, each with what it stands for: watch.py, LEAVING.
+            records: one row a record: tables.py, settling.
+        """
+        full = self._segments.add(rows)
+        if full is not None:
+            self._extend(full)
+        for number in self._segments.drop():
+            self._store.run("DELETE FROM extents WHERE segment = ?", [number])
+        self._count(records)
+        self._store.given("offsets", _offsets(records))
+        self._store.given("contents", _values(records))
+        self._store.run("INSERT INTO runs SELECT * FROM offsets")
+        self._store.run("INSERT INTO runs SELECT -1, -1, lo, hi FROM contents")
         self._store.run(_JOIN_RUNS)
-        while sum(rows for _, rows in self._segments) > self._rows_max and self._segments[1:]:
-            oldest, _ = self._segments.pop(0)
-            self._store.run(f"DROP TABLE {oldest}")
-            self._store.run("DELETE FROM extents WHERE segment = ?", [oldest])
 
     def look_back(self, since: int) -> None:
-        """Move back to `recs` the settled rows that rows from `since` on put in question."""
+        """Move back the settled rows that held rows from `since` on put in question."""
         self._store.run("DELETE FROM wanted")
         self._store.run(WANTED, {"since": since})
         if self._store.number("SELECT count(*) FROM wanted"):
-            self._look_at_places()
+            self._store.run(_NEAR)
+            self._bring_back(_HOLDING_PLACES, _SEARCH, "SELECT count(*) FROM near")
         self._store.run("DELETE FROM wanted_values")
         self._store.run(WANTED_VALUES, {"since": since})
-        if self._store.number("SELECT count(*) FROM wanted_values"):
-            self._look_for_values()
-
-    def _look_at_places(self) -> None:
-        self._store.run("DELETE FROM taken")
-        self._store.run(_NEAR)
-        names = self._store.rows(
-            "SELECT DISTINCT e.segment FROM extents e JOIN near n"
-            " ON n.topic = e.topic AND n.part = e.part AND n.off BETWEEN e.lo AND e.hi"
-        )
-        for (name,) in names:
-            self._store.run(_SEARCH.format(segment=name))
-        self._bring_back([name for (name,) in names], "SELECT count(*) FROM near")
-
-    def _look_for_values(self) -> None:
-        self._store.run("DELETE FROM taken")
-        names = [name for name, _ in self._segments]
         if self._store.number(_REMEMBERED_VALUES):
-            for name in names:
-                self._store.run(_SEARCH_VALUES.format(segment=name))
-        self._bring_back(names, _REMEMBERED_VALUES)
+            self._bring_back(_HOLDING_VALUES, _SEARCH_VALUES, _REMEMBERED_VALUES)
 
     def clear(self) -> None:
         """Let everything go."""
-        for name, _ in self._segments:
-            self._store.run(f"DROP TABLE {name}")
-        self._segments = []
+        self._segments.clear()
 
-    def _bring_back(self, segments: list[str], expected: str) -> None:
+    def _bring_back(self, holding: str, search: str, expected: str) -> None:
+        """Find the records that `search` takes, in the segments that may hold them."""
+        self._store.run("DELETE FROM taken")
+        numbers_ = {number for (number,) in self._store.rows(holding)} | {OPEN}
+        numbers_ &= set(self._segments)
+        for number in numbers_:
+            self._store.given("segment", self._segments.read(number, _SEARCHED))
+            self._store.run(search)
         found = self._store.number("SELECT count(*) FROM taken")
         self.beyond = self.beyond or found < self._store.number(expected)
-        if not found:
+        if found:
+            values = self._store.table("SELECT value FROM taken")["value"]
+            for number in numbers_:
+                self._return(number, values)
+            self._store.run(_CUT_RUNS)
+        self._store.forget("segment")
+
+    def _return(self, number: int, values: pa.ChunkedArray) -> None:
+        """Give the rows with these values back to those that are held."""
+        rows = self._segments.read(number)
+        back = pc.is_in(rows["value"], value_set=values)
+        if not pc.any(back).as_py():
             return
-        for name in segments:
-            self._store.run(_BACK.format(segment=name))
-            self._store.run(_REMOVE.format(segment=name))
-        self._tally(_CAME_BACK, -1)
-        self._store.run(_RETURN)
-        self._store.run("DELETE FROM moving")
-        self._store.run(_CUT_RUNS)
+        self._segments.replace(number, rows.filter(pc.invert(back)))
+        moving = rows.filter(back)
+        self._store.given("moving", moving)
+        (counts,) = self._store.rows(_CAME_BACK)
+        self._store.forget("moving")
+        self._tally(-count for count in counts)
+        held = self._store.recs
+        self._store.recs = pa.concat_tables([held, moving.select(held.column_names)])
 
-    def _tally(self, count: str, sign: int) -> None:
-        (found,) = self._store.rows(count)
-        for name, number in zip(COUNTERS, found, strict=True):
-            self.counts[name] += sign * int(number or 0)
+    def _extend(self, number: int) -> None:
+        self._store.given("segment", self._segments.read(number, _SEARCHED))
+        self._store.run(_EXTENTS, {"segment": number})
+        self._store.forget("segment")
 
-    def _open(self) -> None:
-        self._made += 1
-        name = f"settled_{self._made}"
-        self._store.run(f"CREATE TABLE {name} ({ROW})")
-        self._segments.append((name, 0))
+    def _count(self, records: pa.Table) -> None:
+        followed = pc.filter(records["ordered"], records["followed"])
+        given = pc.sum(records["given"]).as_py()
+        flags = (records["acked"], records["followed"], followed)
+        self._tally([given, given, *(pc.sum(flag).as_py() or 0 for flag in flags)])
+
+    def _tally(self, changes: Iterable[int]) -> None:
+        for name, change in zip(COUNTERS, changes, strict=True):
+            self.counts[name] += change
+
+
+def _offsets(records: pa.Table) -> pa.Table:
+    """The places of records in intervals without gaps: topic, part, lo, hi."""
+    topic, part, off = (ints(records[name]) for name in ("topic", "part", "off"))
+    order = np.lexsort((off, part, topic))
+    topic, part, off = topic[order], part[order], off[order]
+    starts = np.append(True, (np.diff(off) != 1) | (np.diff(part) != 0) | (np.diff(topic) != 0))
+    ends = np.append(starts[1:], True)
+    columns = (topic[starts], part[starts], off[starts], off[ends])
+    return pa.table(dict(zip(("topic", "part", "lo", "hi"), map(arrow, columns), strict=True)))
+
+
+def _values(records: pa.Table) -> pa.Table:
+    """The values of records in intervals without gaps: lo, hi."""
+    value = np.sort(numbers(whole(records["value"]), 0))
+    starts = np.append(True, np.diff(value) != 1)
+    return pa.table({"lo": arrow(value[starts]), "hi": arrow(value[np.append(starts[1:], True)])})

@@ -7,6 +7,7 @@ operations that no claim of the live form looks at.
 
     kind      0 to 3: a send's invoke, ok, fail, info; 4 to 7: the same of a poll
     intended  null: as the place says; −1: the history has null; else the number of a name
+    stretch   the row of the client's last move before it: stretches.py
 """
 
 from __future__ import annotations
@@ -23,9 +24,20 @@ KINDS = ("invoke", "ok", "fail", "info")
 IGNORED = ("group_offsets", "position", "clock", "stats", "error", "sample", "thread_dump")
 COMMITS = ("commit", "committed")  # a stall asks whether there was one
 COLUMNS = (
-    "idx BIGINT, time_ns BIGINT, process INTEGER, kind TINYINT, op_id BIGINT, topic INTEGER,"
-    " part INTEGER, off BIGINT, value UBIGINT, problem INTEGER, intended INTEGER"
+    ("idx", "int64"),
+    ("time_ns", "int64"),
+    ("process", "int32"),
+    ("kind", "int8"),
+    ("op_id", "int64"),
+    ("topic", "int32"),
+    ("part", "int32"),
+    ("off", "int64"),
+    ("value", "uint64"),
+    ("problem", "int32"),
+    ("intended", "int32"),
+    ("stretch", "int64"),
 )
+RECS = pa.schema([pa.field(name, pa.type_for_alias(kind)) for name, kind in COLUMNS])
 
 _OPS = pa.array(["send", "poll"])
 _IGNORED = pa.array(IGNORED)
@@ -57,13 +69,11 @@ class Names:
 
 
 def records(rows: pa.Table, names: Names) -> pa.Table:
-    """The rows of sends and polls of a part of a history, with the columns of COLUMNS."""
+    """The sends and polls of a part of a history: the columns of COLUMNS but `stretch`."""
     op = pc.index_in(rows["op"], value_set=_OPS)
-    rows = rows.filter(pc.is_valid(op))
-    op = op.drop_null().combine_chunks()
     kind = pc.add(pc.multiply(op, 4), pc.index_in(rows["type"], value_set=pa.array(KINDS)))
     topic = names.encode(rows["topic"])
-    return pa.table(
+    table = pa.table(
         {
             "idx": rows["index"],
             "time_ns": rows["time_ns"],
@@ -78,6 +88,7 @@ def records(rows: pa.Table, names: Names) -> pa.Table:
             "intended": _intended(rows, topic, names),
         }
     )
+    return table.filter(pc.is_valid(op)) if op.null_count else table
 
 
 def _intended(rows: pa.Table, topic: pa.Array, names: Names) -> pa.Array:

@@ -10,6 +10,7 @@ import duckdb
 import pyarrow as pa
 
 from kafkalab.checkers.budget import Budget, out_of_budget
+from kafkalab.checkers.live.rows import RECS
 
 
 class OutOfBudgetError(Exception):
@@ -21,7 +22,7 @@ def budgeted() -> Iterator[None]:
     """Raises `OutOfBudgetError` in place of whatever says so; all else as it is."""
     try:
         yield
-    except (duckdb.Error, MemoryError) as error:
+    except (duckdb.Error, MemoryError, OSError) as error:
         if out_of_budget(error):
             raise OutOfBudgetError(str(error)) from error
         raise
@@ -37,10 +38,21 @@ class Store:
     def __init__(self, budget: Budget) -> None:
         self._connection = budget.connect()
         self._connection.execute("SET preserve_insertion_order = false")
+        self.recs = RECS.empty_table()
 
     def close(self) -> None:
         """Let all tables go."""
         self._connection.close()
+
+    @property
+    def recs(self) -> pa.Table:
+        """The sends and polls that are held: holding.py."""
+        return self._recs
+
+    @recs.setter
+    def recs(self, table: pa.Table) -> None:
+        self._recs = table.cast(RECS)
+        self.given("recs", self._recs)
 
     def given(self, name: str, table: pa.Table) -> None:
         """Make an Arrow table known under a name, until another takes its place."""

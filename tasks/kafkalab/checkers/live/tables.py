@@ -29,6 +29,7 @@ STATE = (
     "CREATE TABLE stalls_found (process INTEGER, scope VARCHAR, from_ns BIGINT, to_ns BIGINT,"
     " value UBIGINT)",
     "CREATE TABLE stalled (process INTEGER, from_ns BIGINT, to_ns BIGINT)",
+    "CREATE TABLE latest (process INTEGER PRIMARY KEY, idx BIGINT, time_ns BIGINT)",
 )
 
 READERS = """
@@ -65,7 +66,7 @@ SELECT value, any_value(process) AS process, any_value(topic) AS topic, max(kind
 FROM recs WHERE kind < 4 GROUP BY value
 """
 
-_CAME = """
+CAME = """
 CREATE OR REPLACE TEMP TABLE came AS
 SELECT idx, time_ns, process, topic, part, off, value, stretch,
        problem IS NOT NULL OR coalesce(intended, -1) >= 0 AS odd,
@@ -247,7 +248,7 @@ FROM units WHERE off IS NOT NULL GROUP BY process, topic, part
 """
 
 _SETTLING = """
-CREATE OR REPLACE TABLE settling AS
+CREATE OR REPLACE TEMP TABLE settling AS
 SELECT p.value, p.topic, p.part, p.off,
        coalesce(t.ack_idx < u.invoke_idx OR (b.ordered AND t.invoke_idx < u.invoke_idx), false)
            AS followed, b.ordered, u.kind = 1 AND NOT b.silent AS acked, p.given
@@ -263,7 +264,7 @@ WHERE p.clean AND p.given > 0 AND p.value = p.other AND p.off <= f.floor
   AND coalesce(u.part = p.part, true) AND coalesce(u.off = p.off, true)
 """
 
-FIRST_LOOK = (_UNITS, _CAME)
+FIRST_LOOK = (_UNITS, CAME)
 
 SETTLE = (
     _SPREAD, _PLACES, _HELD, _DUE, _FLOORS, _BUSY, _MIXED, _DISORDER,

@@ -1,8 +1,8 @@
 """What the live form (judge.py) must look at again, and what it lets go, as SQL on its rows.
 
 WANTED, WANTED_VALUES   where what came puts settled rows in question (judge.py, *Looking back*)
-PAUSES, STALLED         a first look for stalls, and what proves those that were found
-POLLS, REST             polls that no stall can need; what is held without them and what is settled
+PAUSES, LATEST, STALLED a first look for stalls, and what proves those that were found
+POLLS, LEAVING, REST    polls that no stall can need; what is settled; what is held without both
 SENT_TWICE, SENT_AGAIN  values that are not unique
 HELD, HELD_NOW          the rows that are judged
 
@@ -34,11 +34,13 @@ WHERE (p.kind = 4 OR (p.kind > 4 AND p.topic IS NULL)) AND f.idx IS NULL
                   AND p.time_ns BETWEEN x.from_ns AND x.to_ns)
 """
 
-# What may have waited too long since the last time: a first look.
+# What may have waited too long since the last time: a first look. `latest` is the delivery before.
 PAUSES = """
 WITH thinned AS (
     SELECT process, unnest([min(time_ns), max(time_ns)]) AS time_ns, max(idx) AS idx
-    FROM came, settings GROUP BY process, time_ns // (stall_ns // 4)
+    FROM recs, settings WHERE kind > 4 AND topic IS NOT NULL AND idx >= $since
+    GROUP BY process, time_ns // (stall_ns // 4)
+    UNION ALL SELECT process, time_ns, idx FROM latest
 ), progress AS (
     SELECT CAST(process AS VARCHAR) AS reader, idx, time_ns FROM thinned
     UNION ALL SELECT CAST(process AS VARCHAR), idx, time_ns FROM firsts
@@ -56,6 +58,11 @@ WITH thinned AS (
     FROM progress
 )
 SELECT count(*) FROM steps, settings WHERE step > stall_ns AND idx >= $since
+"""
+
+LATEST = """
+INSERT OR REPLACE INTO latest SELECT process, arg_max(idx, time_ns), max(time_ns) FROM recs
+WHERE kind > 4 AND topic IS NOT NULL AND idx >= $since GROUP BY process
 """
 
 STALLED = (
@@ -159,8 +166,13 @@ WHERE r.kind < 5 OR r.value IS NULL OR r.value IN (SELECT value FROM recs WHERE 
    OR r.time_ns < now_ns - 5000000000
 """
 
+LEAVING = """
+SELECT r.*, s.part AS place_part, s.off AS place_off, s.followed AND r.kind = 1 AS followed,
+       s.ordered, s.acked
+FROM recs r JOIN settling s USING (value)
+"""
+
 REST = """
-CREATE OR REPLACE TABLE recs AS
 SELECT r.* FROM recs r ANTI JOIN settling s ON s.value = r.value
 ANTI JOIN polls p ON p.idx = r.idx
 """

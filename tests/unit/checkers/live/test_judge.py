@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from kafkalab.checkers import history
+from kafkalab.checkers.budget import Budget
 from kafkalab.checkers.compose import judge
 from kafkalab.checkers.live.judge import LIVE, Live
 from kafkalab.model.history import CheckContext
@@ -238,7 +239,8 @@ def test_of_commits_between_assignments_the_highest_is_held(write):
     with Live(CheckContext(0), LIVE) as judge_:
         for batch in cut(history.table(rows), 6, 1):
             judge_.fold(batch)
-        held = judge_._store.rows(
+        judge_.verdicts()
+        held = judge_._holding.store.rows(
             'SELECT "partition", "offset" FROM acts WHERE "op" = \'commit\' ORDER BY ALL'
         )
     assert held == [(0, 2), (0, 3), (1, 1)]
@@ -275,8 +277,41 @@ def test_beyond_its_limit_it_is_unknown_but_what_failed_stays_failed(write):
     assert "out of budget" in found["lost-write"].summary
 
 
+def test_having_given_up_it_holds_nothing(write):
+    log = Log()
+    log.flow(groups=("h0",), count=80)
+    rows, finished_ns = write("\n".join(log.lines))
+    with Live(CheckContext(finished_ns), LIVE, step_rows=1, held_rows_max=60) as judge_:
+        for batch in cut(history.table(rows), 6, 1):
+            judge_.fold(batch)
+        assert judge_.reason
+        assert judge_.held_rows == 0
+
+
+def test_beyond_the_disk_it_is_allowed_it_is_unknown(write, monkeypatch):
+    monkeypatch.setattr("kafkalab.checkers.live.segments.SEGMENT_ROWS", 1)
+    log = Log()
+    log.flow(count=40)
+    rows, finished_ns = write("\n".join(log.lines))
+    found = live(rows, CheckContext(finished_ns), budget=Budget(64 * 10**6, spill_bytes=1))
+    assert {v.outcome for v in found} == {"unknown"}
+    assert "1 B of disk" in found[0].summary
+
+
+def test_nothing_is_left_on_disk(write, tmp_path, monkeypatch):
+    monkeypatch.setattr("kafkalab.checkers.live.segments.SEGMENT_ROWS", 1)
+    log = Log()
+    log.flow(count=40)
+    rows, _ = write("\n".join(log.lines))
+    budget = Budget(64 * 10**6, spill_folder=str(tmp_path))
+    with Live(CheckContext(0), LIVE, step_rows=1, budget=budget) as judge_:
+        judge_.fold(history.table(rows))
+        assert list(tmp_path.rglob("*.arrow"))
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_what_it_can_no_longer_look_up_is_unknown(write, monkeypatch):
-    monkeypatch.setattr("kafkalab.checkers.live.memory.SEGMENT_ROWS", 1)
+    monkeypatch.setattr("kafkalab.checkers.live.segments.SEGMENT_ROWS", 1)
     log = Log()
     for _ in range(4):
         log.flow()
