@@ -29,6 +29,7 @@ from kafkalab.model.verdict import ClaimVerdict, Outcome
 from kafkalab.workloads.recorder import Recorder
 
 STOP_S = 120.0  # a look takes about a second
+HELD_ROWS_MAX = 2_000_000  # readers fall behind under backpressure; takes 800 MiB
 SHOWN = 3  # findings of a claim that are told
 
 
@@ -57,7 +58,7 @@ class Follower:
         self._mark = mark
         self._tell = tell
         self.claims = tuple(claim for claim in scenario.claims if claim in LIVE)
-        self._live = Live(bounds, self.claims)
+        self._live = Live(bounds, self.claims, held_rows_max=HELD_ROWS_MAX)
         self._began = time.monotonic()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="follower", daemon=True)

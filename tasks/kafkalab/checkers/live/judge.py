@@ -45,7 +45,8 @@ Limits. Records that cannot be settled stay: not read yet, read by nobody, abort
 sends of unknown outcome that never came; and those that a reader is still due to read, so a reader
 must not fall behind by more than `held_rows_max`. Beyond that limit, beyond the memory, or where
 rows are needed that had been given up (`settled_rows_max`), the judge stops: claims that were
-broken by then stay failed, all others are `unknown: out of budget`.
+broken by then stay failed, all others are `unknown: out of budget`. The rows of transactions count:
+none is let go, since a record that comes back is asked when its own had ended.
 
 Before the end, `unseen` cannot fail (it may still be read), nor does a record count as never
 sent before its send had time to arrive.
@@ -79,7 +80,7 @@ LIVE = (
 )  # fmt: skip
 STEP_ROWS = 150_000  # rows that are taken in before what is settled is looked for
 WORTH_SETTLING = 10  # one row of so many that came must be left, before SQL looks at what is held
-HELD_ROWS_MAX = 1_500_000
+HELD_ROWS_MAX = 400_000  # a row takes 440 bytes while it is judged: so many fit in 300 MiB
 SETTLED_ROWS_MAX = 40_000_000
 BUDGET = Budget(memory_bytes=64 * 10**6, threads=1)
 
