@@ -141,7 +141,7 @@ class Coder:
         self.topics = Names()
         self.places = Places(self.topics)
         self._meant = Names()
-        self._meant_places: list[int] = []  # by code of `_meant`
+        self._meant_places = np.array([NULL], dtype=np.int32)  # by code of `_meant`
 
     def code(self, batch: pa.RecordBatch) -> Coded:
         """One batch of a valid history, as `batches` yields it; in order."""
@@ -171,17 +171,22 @@ class Coder:
     def _places_meant(self, column: pa.DictionaryArray) -> Codes:
         """The places that "topic/partition" names; one more than any place where it is odd."""
         codes = self._meant.encode(column)
-        fresh = self._meant.names[len(self._meant_places) :]
-        self._meant_places += [self._place(name) for name in fresh]
-        return np.array([*self._meant_places, NULL], dtype=np.int32)[codes]
+        fresh = self._meant.names[len(self._meant_places) - 1 :]
+        if fresh:  # the last stands for null
+            places = [self._meant_places[:-1], self._places(fresh), self._meant_places[-1:]]
+            self._meant_places = np.concatenate(places)
+        return self._meant_places[codes]
 
-    def _place(self, name: str) -> int:
-        topic, _, part = name.rpartition("/")
+    def _places(self, names: Sequence[str]) -> Codes:
         most = int(np.iinfo(np.int32).max)
-        if not part.isdecimal() or int(part) > most:  # a payload may hold anything
-            return most
-        topics = np.array([self.topics.code(topic)], dtype=np.int32)
-        return int(self.places.encode(topics, np.array([int(part)], dtype=np.int32))[0])
+        found = np.full(len(names), most, dtype=np.int32)
+        split = [name.rpartition("/") for name in names]
+        # a payload may hold anything
+        told = [n for n, (_, _, p) in enumerate(split) if p.isdecimal() and int(p) <= most]
+        topics = np.array([self.topics.code(split[n][0]) for n in told], dtype=np.int32)
+        parts = np.array([int(split[n][2]) for n in told], dtype=np.int32)
+        found[told] = self.places.encode(topics, parts)
+        return found
 
 
 def batches(source: pa.Table | Path) -> Iterator[pa.RecordBatch]:
