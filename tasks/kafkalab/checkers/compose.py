@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -48,17 +48,23 @@ def judge(
     try:
         found = read(source, budget, worth_rows=worth(context, worth_rows), runs=asks_runs(wanted))
         if found.problems:
-            evidence = tuple({"problem": problem} for problem in found.problems)
-            why = f"the history cannot be judged: {found.problems[0]}"
-            return tuple(unknown(claim, why, evidence) for claim in wanted)
+            return _malformed(wanted, found.problems)
         with HistoryView(
             source, context, wanted, relations_for(wanted), screened=found.screened, budget=budget
         ) as view:
-            return tuple(judge_one(view, claim, context, budget) for claim in wanted)
+            verdicts = tuple(judge_one(view, claim, context, budget) for claim in wanted)
+        problems = found.asking.result() if found.asking else ()
+        return _malformed(wanted, problems) if problems else verdicts
     except (OSError, pa.ArrowException):  # the file cannot be read: for its owner to mend
         raise
     except Exception as error:  # noqa: BLE001 - no claim was looked at, so all of them say why
         return tuple(_crashed(claim, error, budget) for claim in wanted)
+
+
+def _malformed(claims: Iterable[str], problems: Sequence[str]) -> tuple[ClaimVerdict, ...]:
+    evidence = tuple({"problem": problem} for problem in problems)
+    why = f"the history cannot be judged: {problems[0]}"
+    return tuple(unknown(claim, why, evidence) for claim in claims)
 
 
 def judge_one(

@@ -4,12 +4,13 @@ Decoding a file takes as long as looking at what it holds, so both looks are fed
 batches, each on a thread of its own: numpy works outside of the interpreter's lock.
 
 What the look at partitions makes of a history that is not well formed, if it can look at it at all,
-does not matter: no claim is judged then.
+does not matter: no verdict on a claim stands then.
 """
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,14 +26,24 @@ from kafkalab.checkers.history import (
 )
 from kafkalab.checkers.screen.coded import batches, encoded
 from kafkalab.checkers.screen.onepass import Looks, Screened
+from kafkalab.checkers.wellformed import Screen
+
+BEHIND = 2  # batches that one look may be behind the other
 
 
 @dataclass(frozen=True)
 class Reading:
-    """`problems`: why no claim can be judged; where there are none, what the look found."""
+    """What one pass over a history came to.
+
+    Attributes:
+        problems: why no claim can be judged.
+        screened: where there is none, what the look at partitions found.
+        asking: what is still asked of a few commands: more problems, mostly none.
+    """
 
     problems: tuple[str, ...]
     screened: Screened | None = None
+    asking: Future[tuple[str, ...]] | None = None
 
 
 def read(source: pa.Table | Path, budget: Budget, *, worth_rows: int, runs: bool) -> Reading:
@@ -52,28 +63,46 @@ def read(source: pa.Table | Path, budget: Budget, *, worth_rows: int, runs: bool
     if problems:
         return Reading(problems)
     form = new_screen(source, budget)
-    looks: Looks | None = Looks(runs=runs, room=count_rows(source))
-    trouble: Exception | None = None
-    with ThreadPoolExecutor(1) as other:
-        for batch in batches(source):
-            feeding = other.submit(form.feed, batch)
-            if looks is not None:
-                try:
-                    looks.look(batch)
-                except Exception as error:  # noqa: BLE001 - raised below, unless rows are at fault
-                    looks, trouble = None, error
-            feeding.result()
-            if form.nulls or not form.in_order:
-                looks = None
-                break
+    looks = Looks(runs=runs, room=count_rows(source))
+    other = ThreadPoolExecutor(1)
+    try:
+        trouble = _pass(source, form, looks, other)
+        whole = form.in_order and not form.nulls
+        if trouble is None and whole and form.values.clean():
+            asking = other.submit(problems_of, source, form, budget)
+            return Reading((), looks.result(worth_rows=worth_rows), asking)
+    finally:
+        other.shutdown(wait=False)  # what was asked goes on while claims are judged
     problems = problems_of(source, form, budget)
     if problems:
         return Reading(problems)
-    if trouble is not None:
-        raise trouble
-    if looks is None:
+    if not whole:
         looks = _in_order(source, budget, runs=runs)
+    elif trouble is not None:
+        raise trouble
     return Reading((), looks.result(worth_rows=worth_rows))
+
+
+def _pass(
+    source: pa.Table | Path, form: Screen, looks: Looks, other: ThreadPoolExecutor
+) -> Exception | None:
+    """Show both all batches, or those before rows are found out of order; what one crashed of."""
+    trouble: Exception | None = None
+    fed: deque[Future[None]] = deque()
+    for batch in batches(source):
+        fed.append(other.submit(form.feed, batch))
+        if trouble is None:
+            try:
+                looks.look(batch)
+            except Exception as error:  # noqa: BLE001 - raised later, unless rows are at fault
+                trouble = error
+        while len(fed) > BEHIND:
+            fed.popleft().result()
+        if form.nulls or not form.in_order:
+            break
+    for feeding in fed:
+        feeding.result()
+    return trouble
 
 
 def _in_order(source: pa.Table | Path, budget: Budget, *, runs: bool) -> Looks:

@@ -1,5 +1,7 @@
 """One pass for both looks: the same as one pass each, and no look decides what it cannot see."""
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -59,6 +61,17 @@ def test_what_the_look_stumbles_over_is_told_only_if_the_rows_are_well_formed(wr
         read(history.table(rows))
     (found,) = compose.judge(history.table(rows), ["unseen"], CheckContext(finished_ns))
     assert "crashed (IndexError)" in found.summary
+
+
+def test_what_is_found_of_a_command_while_claims_are_judged_leaves_no_verdict(write):
+    rows, finished_ns = write(STORY)
+    odd = [replace(r, op_id=99) if r.op == "close" and r.type == "ok" else r for r in rows]
+    found = read(history.table(odd))
+    assert found.problems == ()
+    assert "never invoked" in found.asking.result()[0]
+    verdicts = compose.judge(history.table(odd), LOG, CheckContext(finished_ns))
+    assert {v.outcome for v in verdicts} == {"unknown"}
+    assert "never invoked" in verdicts[0].summary
 
 
 def test_what_was_spared_is_made_when_it_is_asked_for(write):
