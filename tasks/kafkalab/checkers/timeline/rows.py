@@ -5,7 +5,8 @@ held       every row that holds a value that one of the findings names, or an of
            the offset below or above it: who went past a record is told by its neighbours.
 anchors    the rows that prove a finding: those that it names; else those among `held`; else, for a
            finding that only names a place or a client, the first and the last there.
-near       rows of a finding's places and clients within WINDOW rows of an anchor, and what is held.
+near       rows of a finding's places and clients within WINDOW rows of an anchor, and what is held;
+           a `sample` only where it proves the finding: two a second would leave room for nothing.
 whole      all rows of the operations that were chosen among these.
 
 Distances are in rows, because rows are in order of observation. A scan reads few and narrow columns
@@ -80,7 +81,7 @@ _NEAR = """
 SELECT *, {distance} AS distance, {holds} AS holds FROM (
     SELECT DISTINCT process, op, op_id, "index", topic, "partition", "offset", value FROM (
         FROM around UNION ALL FROM held))
-WHERE {holds} OR {about} OR {distance} = 0
+WHERE ({holds} OR {about} OR {distance} = 0) AND (op <> 'sample' OR {distance} = 0)
 ORDER BY {distance} = 0 DESC, holds DESC, distance, "index" LIMIT {limit}
 """
 

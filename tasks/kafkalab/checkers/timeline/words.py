@@ -42,6 +42,10 @@ def operation(rows: Sequence[Fields], focus: Focus) -> str:
         return f"poll {_given(ends, focus)}" if ends else "poll"
     if op == "open":
         return f"open {_opened(rows[0])}".rstrip()
+    if op == "error":  # of the client itself, of no operation
+        return _cut(f"error {rows[0]['error'] or ''}".rstrip())
+    if op == "sample":
+        return f"sample {_pairs(_json(rows[0]['detail']))}"
     places = _places(ends or rows)
     return " ".join(filter(None, (op, _detail(rows), places)))
 
@@ -58,8 +62,12 @@ def _opened(row: Fields) -> str:
     detail = _json(row["detail"])
     config = detail.get("config") or {}
     words = [str(detail.get("role") or "")]
-    words += [f"{key}={_plain(value)}" for key, value in config.items() if key != "bootstrap"]
+    words += [_pairs({key: value for key, value in config.items() if key != "bootstrap"})]
     return _cut(" ".join(filter(None, words)))
+
+
+def _pairs(given: Mapping[str, Any]) -> str:
+    return " ".join(f"{key}={_plain(value)}" for key, value in given.items())
 
 
 def _detail(rows: Sequence[Fields]) -> str:

@@ -95,6 +95,28 @@ def test_a_record_that_is_missing_shows_as_a_break_in_a_long_poll(write):
     assert "poll t/0 1@0…150@149 152@151…300@299" in lines
 
 
+def test_only_the_samples_that_prove_a_finding_are_shown(write):
+    idle = "\n".join(f"+1s\np0 sample {500 + i}" for i in range(60))
+    text = f"{HEAD}p0 send t/0 1@0\np0 send t/0 2@1 -> never\n{idle}"
+    table, verdict = told(write, text, "deadlock")
+    lines = timeline(table, "deadlock", verdict.evidence[0]).lines()
+    samples = [line for line in lines if " sample " in line]
+    assert [line.split("  ← ")[1] for line in samples] == ["row_first_sample", "row_second_sample"]
+    assert all("sample cpu_ms=5" in line for line in samples)
+    assert any("send t/0 1@0  ok" in line for line in lines)
+
+
+def test_what_a_client_reports_by_itself_is_told_in_its_words(write):
+    rows, finished_ns = write(LOST)
+    error = replace(rows[-1], op="error", op_id=-1, type="event", error="no connection to b1")
+    bare = replace(error, topic=None, partition=None, offset=None, value=None, detail=None)
+    at = [*rows, replace(bare, index=len(rows), time_ns=rows[-1].time_ns + 1)]
+    table = history.table(at)
+    (verdict,) = judge(table, ["lost-write"], CheckContext(finished_ns + 1))
+    lines = timeline(table, "lost-write", verdict.evidence[0]).lines()
+    assert any(line.endswith("  c0  error no connection to b1") for line in lines)
+
+
 def test_long_histories_and_many_findings_stay_short(write):
     sends = "\n".join(f"p0 send t/0 {i}@{i}" for i in range(400))
     polls = "\n".join(f"c0 poll t/0 {i}@{i}" for i in range(400) if i % 7)
