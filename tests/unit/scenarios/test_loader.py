@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,12 @@ def test_each_scenario_fits_its_workload(scenario):
     load = {k: tuple(v) if isinstance(v, list) else v for k, v in scenario.load.items()}
     workload.load(**load)
     assert set(scenario.claims) <= workload.claims
+
+
+@pytest.mark.parametrize("scenario", loader.catalogue().values(), ids=lambda s: s.id)
+def test_a_scenario_that_pauses_a_consumer_asks_for_a_client_that_can(scenario):
+    module = inspect.getmodule(workload_named(scenario.workload).drive)
+    assert (".pause(" in inspect.getsource(module)) == ("pause" in scenario.needs)
 
 
 def test_every_workload_is_used():
