@@ -16,7 +16,6 @@ import json
 import math
 import os
 import platform
-import resource
 import subprocess
 import sys
 import tempfile
@@ -139,7 +138,7 @@ def _judge(path: Path, context: str, claims: Sequence[str]) -> Result:
     if crashed:
         raise SystemExit(f"{crashed[0].claim}: {crashed[0].summary} {crashed[0].evidence}")
     red = {verdict.claim: verdict.count for verdict in verdicts if verdict.outcome == "fail"}
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    peak = bench_live.peak_bytes()
     import pyarrow.parquet as pq
 
     return Result(pq.read_metadata(path).num_rows, seconds, peak, red)
