@@ -92,6 +92,9 @@ class Holding:
         if found is not None:
             self._memory.add(found.rows, found.records)
             self.store.recs = found.rest
+            for statement in (*tables.READ_SO_FAR, watch.POLLS):
+                self.store.run(statement)
+            self.store.recs = self.store.table(watch.WITHOUT_POLLS)
         pa.default_memory_pool().release_unused()  # what the batches took
 
     def settle(self) -> None:

@@ -266,6 +266,8 @@ WHERE p.clean AND p.given > 0 AND p.value = p.other AND p.off <= f.floor
 
 FIRST_LOOK = (_UNITS, CAME)
 
+READ_SO_FAR = (*FIRST_LOOK, _SPREAD, _DUE)
+
 SETTLE = (
     _SPREAD, _PLACES, _HELD, _DUE, _FLOORS, _BUSY, _MIXED, _DISORDER,
     _AGAIN, _NEXT,

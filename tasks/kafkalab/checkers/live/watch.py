@@ -2,7 +2,8 @@
 
 WANTED, WANTED_VALUES   where what came puts settled rows in question (judge.py, *Looking back*)
 PAUSES, LATEST, STALLED a first look for stalls, and what proves those that were found
-POLLS, LEAVING, REST    polls that no stall can need; what is settled; what is held without both
+POLLS, WITHOUT_POLLS    polls that no stall can need; what is held without them
+LEAVING, REST           what is settled; what is held without it and those polls
 SENT_TWICE, SENT_AGAIN  values that are not unique
 HELD, HELD_NOW          the rows that are judged
 
@@ -171,6 +172,9 @@ SELECT r.*, s.part AS place_part, s.off AS place_off, s.followed AND r.kind = 1 
        s.ordered, s.acked
 FROM recs r JOIN settling s USING (value)
 """
+
+# Where deliveries leave, so must the polls that gave them: without them a reader seems to stall.
+WITHOUT_POLLS = "SELECT r.* FROM recs r ANTI JOIN polls p ON p.idx = r.idx"
 
 REST = """
 SELECT r.* FROM recs r ANTI JOIN settling s ON s.value = r.value

@@ -156,6 +156,14 @@ def a_stall_that_ended(log):
     log.flow()
 
 
+def one_waits_while_others_are_read(log):
+    log.lines += ["h0 assigned t/1", "p0 send t/1 900@0"]
+    for _ in range(8):
+        log.lines += ["+2s", "h0 poll"]
+        log.flow(count=4)
+    log.lines.append("h0 poll t/1 900@0")
+
+
 def sought_back(log):
     log.lines.append("g0 seek t/0@2")
     log.again("g0", 2, log.top)
@@ -182,41 +190,56 @@ def failed_but_read(log):
     log.top += 1
 
 
-@pytest.mark.parametrize(
-    "happens",
-    [
-        quiet,
-        given_again_long_after,
-        several_given_again_long_after,
-        several_given_again_once_resumed,
-        one_left_out_while_paused,
-        given_again_by_another,
-        another_value_long_after,
-        a_value_elsewhere_long_after,
-        duplicated_long_after,
-        a_group_starts_from_the_beginning,
-        a_group_starts_and_leaves_one_out,
-        a_group_comes_back_and_leaves_some_out,
-        a_group_comes_back_and_is_given_nothing,
-        a_stall_that_ended,
-        sought_back,
-        an_old_place_in_the_log,
-        sent_out_of_order,
-        lost,
-        failed_but_read,
-    ],
-    ids=lambda happens: happens.__name__,
-)
-def test_it_looks_back_at_what_was_settled(write, happens):
+def story(write, happens):
     log = Log()
     log.flow()
     log.flow()
     happens(log)
     log.flow()
     rows, finished_ns = write("\n".join(log.lines))
-    context = CheckContext(finished_ns, redelivery_allowed=happens is given_again_by_another)
+    return rows, CheckContext(finished_ns, redelivery_allowed=happens is given_again_by_another)
+
+
+HAPPENINGS = [
+    quiet,
+    given_again_long_after,
+    several_given_again_long_after,
+    several_given_again_once_resumed,
+    one_left_out_while_paused,
+    given_again_by_another,
+    another_value_long_after,
+    a_value_elsewhere_long_after,
+    duplicated_long_after,
+    a_group_starts_from_the_beginning,
+    a_group_starts_and_leaves_one_out,
+    a_group_comes_back_and_leaves_some_out,
+    a_group_comes_back_and_is_given_nothing,
+    a_stall_that_ended,
+    one_waits_while_others_are_read,
+    sought_back,
+    an_old_place_in_the_log,
+    sent_out_of_order,
+    lost,
+    failed_but_read,
+]
+
+
+@pytest.mark.parametrize("happens", HAPPENINGS, ids=lambda happens: happens.__name__)
+def test_it_looks_back_at_what_was_settled(write, happens):
+    rows, context = story(write, happens)
     whole = judge(history.table(rows), LIVE, context)
     assert told(live(rows, context, pieces=5)) == told(whole)
+
+
+@pytest.mark.parametrize("happens", HAPPENINGS, ids=lambda happens: happens.__name__)
+def test_asking_changes_nothing(write, happens):
+    rows, context = story(write, happens)
+    with Live(context, LIVE) as judge_:
+        for batch in cut(history.table(rows), 9, 2):
+            judge_.fold(batch)
+            judge_.verdicts()
+        found = judge_.finish(context.finished_ns)
+    assert told(found) == told(judge(history.table(rows), LIVE, context))
 
 
 def test_what_is_settled_is_not_held(write):
