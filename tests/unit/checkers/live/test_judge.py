@@ -235,7 +235,7 @@ def test_it_looks_back_at_what_was_settled(write, happens):
 def test_asking_changes_nothing(write, happens):
     rows, context = story(write, happens)
     with Live(context, LIVE) as judge_:
-        for batch in cut(history.table(rows), 9, 2):
+        for batch in cut(history.table(rows), 5, 2):
             judge_.fold(batch)
             judge_.verdicts()
         found = judge_.finish(context.finished_ns)
