@@ -85,6 +85,11 @@ def dependents(name: str) -> tuple[str, ...]:
     return tuple(ordered)
 
 
+def decides_suspects(kind: str, name: str) -> bool:
+    """Whether which partitions are suspect rests on this relation."""
+    return kind == "relation" and "quiet" in (name, *dependents(name))
+
+
 @functools.cache
 def rests_on(kind: str, name: str) -> str:
     """A digest of all that decides what becomes of the mutants of an owner."""

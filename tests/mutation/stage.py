@@ -4,7 +4,8 @@ A mutant of a relation is first run alone: where it gives the rows that the rela
 behind it can change, and the next history is asked. Else what depends on it is made again, inside
 a transaction that is rolled back, and the claims that look at it are judged again. A history
 *kills* a mutant when test_golden.py would fail: its own claim ends otherwise than its section says,
-or another is red. So do the histories of test_nothing.py, where a claim passes that may not.
+or another is red. So do the histories of test_nothing.py, where a claim passes that may not. Where
+a relation decides what is suspect, the histories are asked once more, screened (screen/onepass.py).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import sys
 import types
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,17 +25,19 @@ import duckdb
 from kafkalab.checkers import history
 from kafkalab.checkers.protocol import HistoryView
 from kafkalab.checkers.registry import CHECKERS, RELATIONS
+from kafkalab.checkers.screen.onepass import WORTH_ROWS
 from kafkalab.model.history import CheckContext
 
 from .found import Found, digest
 from .operators import Mutant
-from .rests import COMPUTED, FROM_CODE, dependents, looking_at, parents
+from .rests import COMPUTED, FROM_CODE, decides_suspects, dependents, looking_at, parents
 
 ROOT = Path(__file__).parents[2]
 LANGUAGE = ROOT / "tests" / "unit" / "checkers" / "conftest.py"
 LACKING = ROOT / "tests" / "unit" / "checkers" / "test_nothing.py"
 HISTORIES = ROOT / "tests" / "histories"
 NOTHING = "nothing"  # the claim of a history of test_nothing.py; its outcome: who may pass on it
+SCREENED = ", screened"  # ends the name of a history that is judged as a large one would be
 INVALID = (duckdb.BinderException, duckdb.ParserException, duckdb.NotImplementedException)
 
 
@@ -64,11 +68,13 @@ class Connection:
 class Golden:
     """One section of a golden history; relations and verdicts are made when they are needed."""
 
-    def __init__(self, section: Any) -> None:
+    def __init__(self, section: Any, *, screened: bool = False) -> None:
         self.section = section
         self.claims = tuple(section.claims or CHECKERS)
-        table = history.table(section.rows)
-        self.view = HistoryView(table, section.context, self.claims, RELATIONS)
+        self.view = HistoryView(
+            history.table(section.rows), section.context, self.claims, RELATIONS,
+            worth_rows=0 if screened else WORTH_ROWS,
+        )  # fmt: skip
         self.connection = Connection(self.view._connection)
         self.connection.execute("SET threads = 1")  # so small a history is judged faster
         self.view._connection = self.connection
@@ -222,7 +228,10 @@ class Stage:
         language = _module(LANGUAGE)
         paths = sorted(HISTORIES.glob("*.txt"))
         self.sections = [s for path in paths for s in language.sections(path)]
+        plain = len(self.sections)
         self.sections += _nothing(language)
+        self.whole = len(self.sections)  # what follows is screened
+        self.sections += [replace(s, name=s.name + SCREENED) for s in self.sections[:plain]]
         self.names = {f"{s.claim}: {s.name}": n for n, s in enumerate(self.sections)}
         self.digests = [digest(section) for section in self.sections]
         self.found = Found(results, dict(zip(self.names, self.digests, strict=True)))
@@ -230,6 +239,8 @@ class Stage:
         self._killers: dict[str, list[int]] = {}
 
     def golden(self, number: int) -> Golden:
+        if number >= self.whole:
+            return Golden(self.sections[number], screened=True)  # seldom asked: not worth the room
         if number not in self._goldens:
             self._goldens[number] = Golden(self.sections[number])
         return self._goldens[number]
@@ -241,9 +252,9 @@ class Stage:
 
         Others may notice as well: each section judges every claim, and none but its own is red.
         """
-        claims = [*claims, NOTHING]
-        near = [n for claim in claims for n, s in enumerate(self.sections) if s.claim == claim]
-        rest = range(len(self.sections))
+        claims, whole = [*claims, NOTHING], self.sections[: self.whole]
+        near = [n for claim in claims for n, s in enumerate(whole) if s.claim == claim]
+        rest = range(len(self.sections) if decides_suspects(*owner.split(" ")) else self.whole)
         likely = self.found.likely(owner, mutant)
         first = [self.names[likely]] if likely else []
         known = self.found.survived(owner, mutant, rests_on)
@@ -261,7 +272,7 @@ class Stage:
 
     def queries(self, claim: str) -> list[str]:
         """What a claim asks, in any section of its own."""
-        own = [n for n, section in enumerate(self.sections) if section.claim == claim]
+        own = [n for n in range(self.whole) if self.sections[n].claim == claim]
         asked = [sql for n in own for sql in sorted(self.golden(n).queries(claim))]
         return [sql for sql in dict.fromkeys(asked) if " FROM found" not in sql]
 

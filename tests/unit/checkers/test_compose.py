@@ -114,6 +114,21 @@ def test_gaps_where_nothing_was_acknowledged_are_screened(write):
     assert found == compose.judge(table, ["corrupt-value"], context)
 
 
+def test_what_the_screen_settles_and_what_it_leaves_to_sql_are_counted_once(write):
+    rows, finished_ns = write(
+        "p0 open producer\nc0 open consumer offset_reset=earliest\nc0 assign t/0@0 t/1@0\n"
+        "p0 send t/0 1@0 2@1 t/1 3@0 4@1 5@2\np0 send t/1 6@fail\n"
+        "c0 poll t/0 1@0 2@1 t/1 3@0 5@2"
+    )
+    claims = ["G1a", "inconsistent-offsets", "changed-content"]
+    whole, screened = (
+        compose.judge(history.table(rows), claims, CheckContext(finished_ns), worth_rows=worth)
+        for worth in (10**9, 0)
+    )
+    assert [v.summary for v in screened] == [v.summary for v in whole]
+    assert whole[0].summary == "none of 1 failed sends was among 4 deliveries"
+
+
 def test_a_detail_that_is_no_json_is_said_to_be_none(write):
     rows, finished_ns = write("p0 open producer\np0 send t/0 1@0\nc0 poll t/0 1@0")
     rows = [replace(row, detail="{") if row.op == "open" else row for row in rows]
