@@ -94,7 +94,6 @@ WHERE e.op IN ('send', 'poll')
 _CLIENTS = """
 WITH opened AS (
     SELECT process, bool_or(true) AS opened,
-           arg_max(detail ->> '$.role', idx) AS role,
            arg_max(detail ->> '$.config.group', idx) AS grp,
            arg_max(detail ->> '$.config.offset_reset', idx) AS reset,
            bool_or(detail ->> '$.config.auto_commit' = 'true') AS auto_commit,
@@ -110,7 +109,7 @@ WITH opened AS (
 )
 SELECT process, coalesce(grp, '') AS grp, subscribed, polls, given, sends,
        coalesce(opened, false) AS opened,
-       role, coalesce(auto_commit, false) AS auto_commit,
+       coalesce(auto_commit, false) AS auto_commit,
        coalesce(promises_nothing, false) AS promises_nothing, coalesce(ordered, false) AS ordered,
        coalesce(session_ms, 45000) * 1000000 AS session_ns,
        coalesce(reset, CASE WHEN opened THEN 'latest' ELSE 'earliest' END) = 'earliest'
@@ -165,8 +164,7 @@ WITH beginners AS (
     SELECT scope FROM clients GROUP BY scope HAVING bool_or(from_start)
 ), given_up AS (
     SELECT p.idx, p.process, p.topic, p.part, min(e.idx) AS until_idx
-    FROM (SELECT * FROM positions WHERE op = 'seek') p ANTI JOIN beginners USING (scope)
-    JOIN clients l ON l.scope = p.scope
+    FROM positions p JOIN clients l ON l.scope = p.scope
     JOIN actions e ON e.process = l.process AND e.op = 'assigned' AND e.topic = p.topic
          AND e.part = p.part AND e.idx > p.idx
     GROUP BY ALL
@@ -181,14 +179,10 @@ WITH beginners AS (
     WHERE idx NOT IN (SELECT g.idx FROM given_up g ANTI JOIN deliveries d
                       ON d.process = g.process AND d.topic = g.topic AND d.part = g.part
                       AND d.idx > g.idx AND d.idx < g.until_idx)
-), placed AS (
-    SELECT DISTINCT scope, topic, part FROM positions WHERE op = 'assign' AND off >= 0
 )
 SELECT t.scope, t.topic, t.part, max(t.top) AS top,
-       min(CASE WHEN b.scope IS NOT NULL AND p.scope IS NULL THEN 0 ELSE t.first END) AS start
-FROM touched t LEFT JOIN beginners b ON b.scope = t.scope
-LEFT JOIN placed p ON p.scope = t.scope AND p.topic = t.topic AND p.part = t.part
-GROUP BY ALL
+       min(CASE WHEN b.scope IS NOT NULL THEN 0 ELSE t.first END) AS start
+FROM touched t LEFT JOIN beginners b USING (scope) GROUP BY ALL
 """
 
 _SKIPS = """
