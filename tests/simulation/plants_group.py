@@ -109,6 +109,9 @@ def consumed_after_revoke(facts: Facts, pick: Random) -> Frame | None:
         again = owners.given[(owners.given > row) & (owners.given < at)]
         if np.any(frame.process[again] == frame.process[row]):
             continue
+        late = (frame.process[rows] == frame.process[row]) & (rows > row) & (rows < at)
+        if np.any(late & (place(frame, rows) == owners.place[row])):
+            continue  # by a poll that was under way: given anew below that, it would step back
         last = int(rows[mine].max())
         more = Insert(frame, int(frame.process[row]), at, gap_ns=200 * MS)
         more.wait(100 * MS)

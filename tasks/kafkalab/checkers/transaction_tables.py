@@ -31,7 +31,8 @@ held          per partition, ascending by `off`: until when a reader with isolat
               ended (the last stable offset). What nobody ended the broker does, TIMEOUT_NS after
               its begin. Where the offset of a record is unknown, all of the partition counts.
 hidden        places whose record a reader may leave out: of transactions that did not take effect,
-              of torn ones and of markers (if those are judged).
+              or what nobody could read where such a record may lie; of torn ones and of markers
+              (if those are judged).
 """
 
 from __future__ import annotations
@@ -213,6 +214,12 @@ WITH gone AS (
 SELECT topic, part, off FROM deliveries WHERE txn IN (SELECT txn FROM gone)
 UNION
 SELECT topic, part, off FROM sends WHERE txn IN (SELECT txn FROM gone)
+UNION
+SELECT d.topic, d.part, d.off FROM (SELECT * FROM deliveries WHERE NOT known) d
+JOIN (SELECT * FROM sends WHERE off IS NULL AND txn IN (SELECT txn FROM gone)) s
+  ON s.topic = d.topic AND coalesce(s.part, s.requested, d.part) = d.part
+ANTI JOIN (SELECT * FROM sends WHERE off IS NOT NULL) o
+  ON o.topic = d.topic AND o.part = d.part AND o.off = d.off
 UNION
 SELECT topic, part, off FROM torn, context WHERE list_contains(claims, 'torn-transaction')
 UNION
