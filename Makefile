@@ -1,6 +1,6 @@
 # Everything here works on a machine that has Python >= 3.11 and make; nothing else has to be installed by hand.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint up down doctor images docker-daemon test-docker test-defects test-known test-properties test-clients test-slow test-mutation bench-drivers bench-check lock clean
+.PHONY: help setup run test lint up down doctor images docker-daemon test-docker test-defects test-known test-properties test-clients test-slow test-mutation told bench-drivers bench-check lock clean
 
 # Importing from bytecode halves the start of every step.
 export PYTHONDONTWRITEBYTECODE =
@@ -80,6 +80,9 @@ test-slow: setup  ## everything that is too slow or too wide for `test`
 
 test-mutation: setup  ## each condition of each checker taken away: a golden history must notice (ARGS="--only stall --results FILE")
 	@$(BIN)/python -m tests.mutation $(ARGS)
+
+told: setup  ## write anew what the golden histories are told (tests/histories/told.json)
+	@PYTHONPATH=. $(BIN)/python -m tests.unit.checkers.told
 
 bench-drivers: setup  ## what drivers cost against their bare clients; minutes each (ARGS="--client NAME@VERSION --write")
 	@$(BIN)/python tests/bench/bench_drivers.py $(ARGS)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from tests.unit.checkers.told import known, told
 
 from kafkalab.checkers import history
 from kafkalab.checkers.compose import judge
@@ -12,6 +13,7 @@ from kafkalab.model.history import CheckContext
 
 NEVER_RED = {"int-send-skip", "G0", "G0-process", "G0-realtime"}  # reported, and legal
 HISTORIES = Path(__file__).parents[2] / "histories"
+TOLD = known()
 
 
 def test_golden(golden):
@@ -26,6 +28,7 @@ def test_golden(golden):
         rows = [leaf for key, leaf in leaves(finding) if key.startswith("row")]
         assert rows, f"where in the history? {finding}"
         assert all(0 <= row < len(golden.rows) for row in rows), finding
+    assert told(mine) == TOLD.get(f"{golden.claim}: {golden.name}"), "see told.py"
     others = [v for v in verdicts.values() if v.outcome == "fail" or "crash" in v.summary]
     assert others == [], "one planted anomaly reddens its own claim and nothing else"
 
@@ -48,6 +51,7 @@ def test_every_claim_has_a_clean_a_planted_and_a_look_alike():
         for path in HISTORIES.glob("*.txt")
     }
     assert set(outcomes) == set(CHECKERS)
+    assert len(TOLD) == sum(map(len, outcomes.values())), "told.json: run `make told`"
     for claim, found in outcomes.items():
         assert found.count("fail") >= 1 or claim in NEVER_RED, claim
         assert found.count("pass") >= 2, claim

@@ -1,0 +1,53 @@
+"""What the golden histories are told: the summary and evidence of each section's own claim.
+
+They stand in tests/histories/told.json, a line a section, so that a change of what people read is
+seen where it is made. `make told` writes the file anew; look at the difference before you commit.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from kafkalab.checkers import history
+from kafkalab.checkers.compose import judge
+from kafkalab.checkers.registry import CHECKERS
+from kafkalab.model.verdict import ClaimVerdict
+
+HISTORIES = Path(__file__).parents[2] / "histories"
+PATH = HISTORIES / "told.json"
+
+
+def told(verdict: ClaimVerdict) -> list[Any]:
+    """The summary, and findings in an order of their own."""
+    return [verdict.summary, *sorted(json.dumps(e, sort_keys=True) for e in verdict.evidence)]
+
+
+def known() -> dict[str, list[Any]]:
+    """What the file says, by "CLAIM: NAME" of the section."""
+    found: dict[str, list[Any]] = json.loads(PATH.read_text(encoding="utf-8"))
+    return found
+
+
+def _write() -> None:
+    spec = importlib.util.spec_from_file_location("language", Path(__file__).parent / "conftest.py")
+    if spec is None or spec.loader is None:
+        raise SystemExit("expected conftest.py beside this file")
+    language = importlib.util.module_from_spec(spec)
+    sys.modules["language"] = language
+    spec.loader.exec_module(language)
+    lines = []
+    for path in sorted(HISTORIES.glob("*.txt")):
+        for one in language.sections(path):
+            verdicts = judge(history.table(one.rows), one.claims or CHECKERS, one.context)
+            (mine,) = (v for v in verdicts if v.claim == one.claim)
+            name = json.dumps(f"{one.claim}: {one.name}")
+            lines.append(f"{name}: {json.dumps(told(mine), ensure_ascii=False)}")
+    PATH.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    _write()
