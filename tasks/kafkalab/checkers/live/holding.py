@@ -11,9 +11,11 @@ from collections.abc import Collection
 from dataclasses import replace
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from kafkalab.checkers.budget import Budget
 from kafkalab.checkers.live import tables, watch
+from kafkalab.checkers.live.columns import ints
 from kafkalab.checkers.live.evident import settled
 from kafkalab.checkers.live.intake import Intake
 from kafkalab.checkers.live.memory import Memory
@@ -22,7 +24,7 @@ from kafkalab.checkers.live.rows import whole
 from kafkalab.checkers.live.store import Store
 from kafkalab.checkers.protocol import HistoryView
 from kafkalab.checkers.registry import RELATIONS
-from kafkalab.checkers.screen.arrays import plain
+from kafkalab.checkers.screen.arrays import arrow, plain
 from kafkalab.model.history import CheckContext
 
 
@@ -45,6 +47,7 @@ class Holding:
     ) -> None:
         self._context, self._judged, self._budget = context, judged, budget
         self._since = 0  # first row that was not looked at for stalls
+        self._polls_stay = False  # of deliveries that were kept aside
         self._readers: Readers
         self.problems: tuple[str, ...] = ()
         self.store = Store(budget)
@@ -92,9 +95,7 @@ class Holding:
         if found is not None:
             self._memory.add(found.rows, found.records)
             self.store.recs = found.rest
-            for statement in (*tables.READ_SO_FAR, watch.POLLS):
-                self.store.run(statement)
-            self.store.recs = self.store.table(watch.WITHOUT_POLLS)
+            self._polls_stay = True
         pa.default_memory_pool().release_unused()  # what the batches took
 
     def settle(self) -> None:
@@ -109,6 +110,7 @@ class Holding:
         if len(records):
             self._memory.add(self.store.table(watch.LEAVING), records)
         self.store.recs = self.store.table(watch.REST)
+        self._polls_stay = False
 
     def view(self, now_ns: int, held: str = watch.HELD) -> HistoryView:
         """What is held, as a history that ended at `now_ns`; a context manager.
@@ -117,6 +119,7 @@ class Holding:
             now_ns: the time against which what lasts is measured.
             held: watch.HELD or watch.HELD_NOW.
         """
+        self._drop_polls()
         kept, others = self.store.table(held), self.store.table("SELECT * FROM acts")
         return HistoryView(
             whole(kept, others, self.intake.names),
@@ -155,6 +158,25 @@ class Holding:
         if values:
             self.problems = (f"{values:,} values were sent, or completed, more than once",)
         return bool(values)
+
+    def _drop_polls(self) -> None:
+        """Let polls go whose deliveries were: without them, their reader would seem to stall.
+
+        As of the last look: what came since may have ended a stall, whose polls are still asked of.
+        """
+        if not self._polls_stay:
+            return
+        recs = self.store.recs
+        old = arrow(ints(recs["idx"]) < self._since)
+        self.store.recs = recs.filter(old)
+        for statement in (*tables.READ_SO_FAR, watch.POLLS):
+            self.store.run(statement)
+        kept = [
+            self.store.table(watch.WITHOUT_POLLS).cast(recs.schema),
+            recs.filter(pc.invert(old)),
+        ]
+        self.store.recs = pa.concat_tables(kept)
+        self._polls_stay = False
 
     def _mark_stalls(self) -> None:
         """What proves a stall stays: its polls, and the deliveries at either side."""

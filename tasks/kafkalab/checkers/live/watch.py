@@ -173,7 +173,6 @@ SELECT r.*, s.part AS place_part, s.off AS place_off, s.followed AND r.kind = 1 
 FROM recs r JOIN settling s USING (value)
 """
 
-# Where deliveries leave, so must the polls that gave them: without them a reader seems to stall.
 WITHOUT_POLLS = "SELECT r.* FROM recs r ANTI JOIN polls p ON p.idx = r.idx"
 
 REST = """
