@@ -6,11 +6,11 @@ seen where it is made. `make told` writes the file anew; look at the difference 
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 from pathlib import Path
 from typing import Any
+
+from tests.unit.checkers.conftest import sections
 
 from kafkalab.checkers import history
 from kafkalab.checkers.compose import judge
@@ -33,15 +33,9 @@ def known() -> dict[str, list[Any]]:
 
 
 def _write() -> None:
-    spec = importlib.util.spec_from_file_location("language", Path(__file__).parent / "conftest.py")
-    if spec is None or spec.loader is None:
-        raise SystemExit("expected conftest.py beside this file")
-    language = importlib.util.module_from_spec(spec)
-    sys.modules["language"] = language
-    spec.loader.exec_module(language)
     lines = []
     for path in sorted(HISTORIES.glob("*.txt")):
-        for one in language.sections(path):
+        for one in sections(path):
             verdicts = judge(history.table(one.rows), one.claims or CHECKERS, one.context)
             (mine,) = (v for v in verdicts if v.claim == one.claim)
             name = json.dumps(f"{one.claim}: {one.name}")

@@ -10,28 +10,27 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from kafkalab.checkers.screen.arrays import numbers, valid
-
-Ints = npt.NDArray[np.int64]
-Mask = npt.NDArray[np.bool_]
+from kafkalab.checkers.screen.coded import Ints, Mask
 
 NONE = -1  # where a number is null
+ROWS_MAX = 1 << 42  # of a history: a code and a row make one number
 KEYS_MAX = 2**62
 _TABLE_MAX = 1 << 22  # codes that a table is made for
 
 
-def whole(column: pa.ChunkedArray) -> pa.Array:
+def in_one(column: pa.ChunkedArray) -> pa.Array:
     """A column in one piece."""
     return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 
 def ints(column: pa.ChunkedArray) -> Ints:
     """A column of integers, shape (rows,), int64; NONE where it is null."""
-    return numbers(whole(column), NONE).astype(np.int64)
+    return numbers(in_one(column), NONE).astype(np.int64)
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Sends and polls (rows.COLUMNS and `stretch`); every array has shape (rows,)."""
+    """Sends and polls (rows.COLUMNS); every array has shape (rows,)."""
 
     idx: Ints
     time_ns: Ints
@@ -48,19 +47,19 @@ class Rows:
     @classmethod
     def of(cls, table: pa.Table) -> Rows:
         """The columns of a table without nulls in those that name a row."""
-        value = whole(table["value"])
+        value = in_one(table["value"])
         valued = valid(value)
         return cls(
             idx=ints(table["idx"]),
             time_ns=ints(table["time_ns"]),
             process=ints(table["process"]),
-            kind=numbers(whole(table["kind"]), NONE),
+            kind=numbers(in_one(table["kind"]), NONE),
             topic=ints(table["topic"]),
             part=ints(table["part"]),
             off=ints(table["off"]),
             value=numbers(value, 0),
             valued=valued,
-            plain=valued & ~valid(whole(table["problem"])) & (ints(table["intended"]) < 0),
+            plain=valued & ~valid(in_one(table["problem"])) & (ints(table["intended"]) < 0),
             stretch=ints(table["stretch"]),
         )
 

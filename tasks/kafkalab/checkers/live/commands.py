@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from kafkalab.checkers.live.columns import NONE, Ints, most, numbered
+from kafkalab.checkers.live.columns import NONE, most, numbered
+from kafkalab.checkers.screen.coded import Ints
 
 INVOKE, EVENT = 0, 4  # codes of `type`, as in history.TYPES
 
@@ -23,7 +24,11 @@ class Commands:
     def take(self, process: Ints, op_id: Ints, type_: Ints, idx: Ints) -> int:
         """Take rows in, in order; returns how many commands completed without being invoked.
 
-        Args: shape (rows,) each; `type_` is a code, NONE where it is odd.
+        Args:
+            process: codes of clients, shape (rows,).
+            op_id: ids of commands, shape (rows,).
+            type_: codes as in history.TYPES, shape (rows,); NONE where it is none of them.
+            idx: rows of the history, shape (rows,).
         """
         changes = [column[1:] != column[:-1] for column in (process, op_id, type_)]
         starts = np.append(True, np.logical_or.reduce(changes))  # of runs of rows that are alike
@@ -31,7 +36,7 @@ class Commands:
         both = np.hstack([self._known[:2], np.stack([process[at], op_id[at]])])
         if not both.shape[1]:
             return 0
-        ends = (type_[at] > INVOKE) & (type_[at] < EVENT)
+        ends = type_[at] > INVOKE
         end = np.append(self._known[2], np.where(ends, idx[at], NONE))
         code = numbered(*both)
         count = int(code.max()) + 1

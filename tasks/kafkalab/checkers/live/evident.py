@@ -16,8 +16,6 @@ import pyarrow as pa
 
 from kafkalab.checkers.live.columns import (
     NONE,
-    Ints,
-    Mask,
     Places,
     Rows,
     by_code,
@@ -29,6 +27,7 @@ from kafkalab.checkers.live.columns import (
 )
 from kafkalab.checkers.live.readers import Readers
 from kafkalab.checkers.screen.arrays import arrow
+from kafkalab.checkers.screen.coded import Ints, Mask
 
 Values = npt.NDArray[np.uint64]
 

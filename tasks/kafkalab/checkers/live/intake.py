@@ -16,13 +16,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from kafkalab.checkers import history
-from kafkalab.checkers.live.columns import NONE, Ints, Mask, by_code, ints, whole
+from kafkalab.checkers.live.columns import NONE, by_code, in_one, ints
 from kafkalab.checkers.live.commands import Commands
 from kafkalab.checkers.live.rows import COMMITS, RECS, Names, actions, commits, records
 from kafkalab.checkers.live.store import Store
 from kafkalab.checkers.live.stretches import Moves, Neighbours
 from kafkalab.checkers.screen.arrays import arrow, numbers, plain
-from kafkalab.checkers.screen.coded import Codes
+from kafkalab.checkers.screen.coded import Codes, Ints, Mask
 
 REMEMBERED_ROWS = 200_000
 # What begins a stretch: as in order.py, since a leap is looked for within one.
@@ -107,13 +107,13 @@ class Intake:
         if type_.null_count:
             found.append(f"{type_.null_count:,} rows have a type other than those of a history")
         process = numbers(self.names.encode(rows["process"]), NONE)
-        time_ns = numbers(whole(rows["time_ns"]), NONE)
+        time_ns = numbers(in_one(rows["time_ns"]), NONE)
         timed = pc.invert(pc.is_in(rows["op"], value_set=pa.array(history.NOTED)))
         back = self._steps_back(process, time_ns, plain(timed))
         if back:
             found.append(f"a client's clock steps back {back:,} times")
-        codes = numbers(whole(type_), NONE).astype(np.int64)
-        op_id = numbers(whole(rows["op_id"]), NONE)
+        codes = numbers(in_one(type_), NONE).astype(np.int64)
+        op_id = numbers(in_one(rows["op_id"]), NONE)
         uncalled = self._commands.take(process.astype(np.int64), op_id, codes, index)
         if uncalled:
             found.append(f"{uncalled:,} operations completed that were never invoked")
@@ -156,7 +156,7 @@ class Intake:
             return
         fresh = pa.concat_tables(self._fresh).combine_chunks()
         process, topic, part, idx = (ints(fresh[n]) for n in ("process", "topic", "part", "idx"))
-        kind = numbers(whole(fresh["kind"]), NONE)
+        kind = numbers(in_one(fresh["kind"]), NONE)
         read = np.where(kind > 3, topic, NONE)
         stretch = self._moves.stretches(process, read, part, idx)
         self._moves.forget()

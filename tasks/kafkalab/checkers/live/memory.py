@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from kafkalab.checkers.budget import Budget
-from kafkalab.checkers.live.columns import ints, whole
+from kafkalab.checkers.live.columns import in_one, ints
 from kafkalab.checkers.live.segments import OPEN, Segments
 from kafkalab.checkers.live.store import Store
 from kafkalab.checkers.live.watch import WANTED, WANTED_VALUES
@@ -240,6 +240,6 @@ def _offsets(records: pa.Table) -> pa.Table:
 
 def _values(records: pa.Table) -> pa.Table:
     """The values of records in intervals without gaps: lo, hi."""
-    value = np.sort(numbers(whole(records["value"]), 0))
+    value = np.sort(numbers(in_one(records["value"]), 0))
     starts = np.append(True, np.diff(value) != 1)
     return pa.table({"lo": arrow(value[starts]), "hi": arrow(value[np.append(starts[1:], True)])})

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kafkalab.checkers.live.columns import Ints, Mask
+from kafkalab.checkers.live.columns import ROWS_MAX
 from kafkalab.checkers.live.store import Store
+from kafkalab.checkers.screen.coded import Ints, Mask
 
 _READERS = """
 SELECT process, opened, ordered, silent, transactional, dense_rank() OVER (ORDER BY scope) - 1,
@@ -28,7 +29,6 @@ _ENDED = """
 SELECT pid, idx, type = 'ok' AND coalesce(detail ->> '$.action' = 'commit', false) FROM acts
 WHERE op = 'txn' AND type <> 'invoke' AND idx > (SELECT min(idx) FROM recs) ORDER BY pid, idx
 """
-_ROWS_MAX = 1 << 42
 
 
 @dataclass(frozen=True)
@@ -68,8 +68,8 @@ class Readers:
         count = len(self.ended)
         if not count:
             return ~self.transactional[process]
-        marks = self.ended[:, 0] * _ROWS_MAX + self.ended[:, 1]
-        next_ = np.searchsorted(marks, process * _ROWS_MAX + idx, "right")
+        marks = self.ended[:, 0] * ROWS_MAX + self.ended[:, 1]
+        next_ = np.searchsorted(marks, process * ROWS_MAX + idx, "right")
         told = self.ended[np.minimum(next_, count - 1)]
         commits: Mask = (next_ < count) & (told[:, 0] == process) & (told[:, 2] > 0)
         return commits | ~self.transactional[process]

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from kafkalab.checkers.live.columns import NONE, Ints, by_code, most, numbered
-
-_ROWS_MAX = 1 << 42  # of a history: a code and a row make one number
+from kafkalab.checkers.live.columns import NONE, ROWS_MAX, by_code, most, numbered
+from kafkalab.checkers.screen.coded import Ints
 
 
 class Moves:
@@ -64,11 +63,11 @@ def _last_before(moves: Ints, rows: tuple[Ints, ...]) -> Ints:
     last = most(moved[~fresh], code[:count][~fresh], int(code.max()) + 1)[of]
     if not fresh.any():
         return last
-    marks = code[:count][fresh] * _ROWS_MAX + moved[fresh]
+    marks = code[:count][fresh] * ROWS_MAX + moved[fresh]
     marks.sort()
-    at = np.searchsorted(marks, of * _ROWS_MAX + row, "right") - 1
-    same = (at >= 0) & (marks[at] // _ROWS_MAX == of)
-    return np.where(same, marks[at] % _ROWS_MAX, last)
+    at = np.searchsorted(marks, of * ROWS_MAX + row, "right") - 1
+    same = (at >= 0) & (marks[at] // ROWS_MAX == of)
+    return np.where(same, marks[at] % ROWS_MAX, last)
 
 
 class Neighbours:
