@@ -81,8 +81,8 @@ test-slow: setup  ## everything that is too slow or too wide for `test`
 test-mutation: setup  ## each condition of each checker taken away: a golden history must notice (ARGS="--only stall --results FILE")
 	@$(BIN)/python -m tests.mutation $(ARGS)
 
-told: setup  ## write anew what the golden histories are told (tests/histories/told.json)
-	@PYTHONPATH=. $(BIN)/python -m tests.unit.checkers.told
+told: setup  ## write anew what the golden histories are told (tests/histories/told.json; ARGS="CLAIM...")
+	@PYTHONPATH=. $(BIN)/python -m tests.unit.checkers.told $(ARGS)
 
 bench-drivers: setup  ## what drivers cost against their bare clients; minutes each (ARGS="--client NAME@VERSION --write")
 	@$(BIN)/python tests/bench/bench_drivers.py $(ARGS)

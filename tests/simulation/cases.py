@@ -180,7 +180,7 @@ class _Script:
             common["assignor"] = "cooperative-sticky"
         elif protocol == "consumer":
             common["group_protocol"] = "consumer"
-        if number and self.chance(0.15):
+        if self.chance(0.15 if number else 0.05):
             common["offset_reset"] = "latest"
         if self.transactions:
             common["isolation"] = self.random.choice(["read_committed"] * 2 + ["read_uncommitted"])

@@ -151,6 +151,9 @@ def control_batch_leak(facts: Facts, pick: Random) -> Frame | None:
 
 
 def _is_gap(facts: Facts, row: int, off: int) -> bool:
-    """Whether something lies behind the offset, so that a record is not just missing there."""
-    here = place(facts.frame, facts.deliveries) == place(facts.frame, [row])[0]
+    """Whether a group that reads all was given something behind the offset.
+
+    So no record is just missing there, and a guest that begins there owes nothing behind it.
+    """
+    here = facts.due & (place(facts.frame, facts.deliveries) == place(facts.frame, [row])[0])
     return bool((facts.frame.off[facts.deliveries][here] > off).any())

@@ -24,7 +24,9 @@ inconsistent-offsets or wrong-topic, and only when that claim is judged too.
                 an aborted transaction was given to a committed reader.
 
 A record is *not owed*, and neither lost nor unseen, where every reader of its partition started
-further on (offset_reset latest, an explicit assignment) or was told to skip it (`seek`).
+further on (offset_reset latest, an explicit assignment), was told to skip it (`seek`), or began at
+the end anew beyond it: a group with offset_reset latest does wherever it was assigned the partition
+and nothing is known to be committed (the relation `restarts`).
 
 Not checked: whether each of several groups got each record (reading by one is reading; that is
 poll-skip); records that retention or compaction removes. Where a part of its transaction was
@@ -63,13 +65,15 @@ WHERE s.acknowledged OR (s.acked AND s.txn IN (SELECT txn FROM visible))
 """
 
 _LOSS = """
-WITH judged AS (
+WITH away AS (
+    SELECT * FROM skips UNION ALL SELECT * FROM restarts
+), judged AS (
     SELECT u.value, p.scope,
            p.start <= u.off AND u.off < p.top AND k.scope IS NULL AS passed,
            p.scope IS NULL OR u.off IS NULL OR (p.start <= u.off AND k.scope IS NULL) AS owed
     FROM unread u
     LEFT JOIN spans p ON p.topic = u.topic AND p.part = u.part
-    LEFT JOIN skips k ON k.scope = p.scope AND k.topic = u.topic AND k.part = u.part
+    LEFT JOIN away k ON k.scope = p.scope AND k.topic = u.topic AND k.part = u.part
          AND u.off BETWEEN k.low AND k.high
 ), settled AS (
     SELECT value, coalesce(bool_or(passed), false) AS passed,
@@ -98,7 +102,9 @@ ASOF LEFT JOIN held h ON h.topic = u.topic AND h.part = u.part AND h.off <= u.of
 
 RELATIONS: dict[str, Relation] = {
     "unread": Relation(("sends", "deliveries", "visible"), _UNREAD),
-    "loss": Relation(("unread", "spans", "skips", "causes", "torn", "orphans", "held"), _LOSS),
+    "loss": Relation(
+        ("unread", "spans", "skips", "restarts", "causes", "torn", "orphans", "held"), _LOSS
+    ),
 }
 
 _LOST = """

@@ -35,6 +35,10 @@ spans       per reader and partition: `start`, the first offset that it was due 
             offset due is the first one given: what came before is not owed.
 skips       offsets [low, high] that a reader did not read because it was told so, by a `seek` or
             an `assign` further on: further than what any member of its group was given last.
+restarts    offsets [low, high] that a group which begins at the end passed over where it began
+            there anew: a member was assigned the partition, and nothing was known to be committed
+            by then. They lie between what any member was given last before that and what this one
+            was given, or told to seek, first after it; without such, all above.
 """
 
 from __future__ import annotations
@@ -192,6 +196,29 @@ FROM positions p ASOF LEFT JOIN (SELECT * FROM deliveries WHERE NOT misplaced) d
 WHERE p.off > coalesce(d.off, -1) + 1
 """
 
+_RESTARTS = """
+WITH given_out AS (
+    SELECT scope, process, topic, part, off, idx FROM deliveries WHERE NOT misplaced
+), placed_at AS (
+    SELECT process, topic, part, off, idx FROM given_out
+    UNION ALL SELECT process, topic, part, off, idx FROM positions WHERE off >= 0
+), latest AS (
+    SELECT scope FROM clients GROUP BY scope HAVING NOT bool_or(from_start)
+), begun AS (
+    SELECT l.scope, l.grp, a.process, a.topic, a.part, a.idx, a.time_ns
+    FROM actions a JOIN clients l USING (process) JOIN latest USING (scope)
+    WHERE a.op = 'assigned'
+)
+SELECT b.scope, b.topic, b.part, coalesce(d.off, -1) + 1 AS low,
+       coalesce(p.off - 1, 9223372036854775807) AS high
+FROM (SELECT * FROM begun b ANTI JOIN offsets o ON o.grp = b.grp AND o.topic = b.topic
+      AND o.part = b.part AND o.off >= 0 AND o.end_ns < b.time_ns) b
+ASOF LEFT JOIN given_out d ON d.scope = b.scope AND d.topic = b.topic AND d.part = b.part
+     AND d.idx < b.idx
+ASOF LEFT JOIN placed_at p ON p.process = b.process AND p.topic = b.topic AND p.part = b.part
+     AND p.idx > b.idx
+"""
+
 BASE: dict[str, Relation] = {
     "events": Relation((), _EVENTS),
     "actions": Relation((), _ACTIONS),
@@ -211,4 +238,5 @@ BASE: dict[str, Relation] = {
     "positions": Relation(("actions", "clients"), _POSITIONS),
     "spans": Relation(("deliveries", "positions"), _SPANS),
     "skips": Relation(("deliveries", "positions"), _SKIPS),
+    "restarts": Relation(("deliveries", "positions", "offsets"), _RESTARTS),
 }

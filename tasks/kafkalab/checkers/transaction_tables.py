@@ -149,9 +149,7 @@ SELECT txn, min(idx) AS row_read, arg_min(value, idx) AS value FROM txn_reads
 WHERE state IN ('committed', 'unknown') AND time_ns >= commit_ns GROUP BY txn
 """
 
-# Spans and skips are per reader; a group whose members differ in isolation is not judged. One that
-# begins at the end may have begun there anew, where it was assigned the partition between what it
-# had below and what it was given above.
+# Spans, skips and restarts are per reader; a group whose members differ in isolation is not judged.
 _TORN = """
 WITH missing AS (
     SELECT s.value, s.process, s.topic, s.part, s.off, s.ack_idx, v.txn, v.row_read,
@@ -172,20 +170,6 @@ WITH missing AS (
 ), readers AS (
     SELECT scope FROM clients WHERE polls GROUP BY scope
     HAVING bool_and(process IN (SELECT process FROM committed_readers))
-), below AS (
-    SELECT m.value, m.topic, m.part, m.off, x.scope, max(x.idx) AS idx FROM missing m JOIN (
-        SELECT scope, topic, part, off, idx FROM deliveries
-        UNION ALL SELECT scope, topic, part, off - 1, idx FROM positions
-    ) x ON x.topic = m.topic AND x.part = m.part AND x.off < m.off GROUP BY ALL
-), past AS (
-    SELECT b.value, b.topic, b.part, b.scope, b.idx, min(d.idx) AS next_idx
-    FROM below b JOIN deliveries d ON d.scope = b.scope AND d.topic = b.topic AND d.part = b.part
-         AND d.off > b.off AND d.idx > b.idx GROUP BY ALL
-), anew AS (
-    SELECT p.value, p.scope FROM past p
-    JOIN clients c ON c.scope = p.scope AND NOT c.from_start
-    JOIN actions e ON e.process = c.process AND e.op = 'assigned' AND e.topic = p.topic
-         AND e.part = p.part AND e.idx BETWEEN p.idx AND p.next_idx
 )
 SELECT m.value, m.process, m.topic, m.part, m.off, m.ack_idx, m.txn, m.row_read, m.value_read,
        min(p.scope) AS reader
@@ -194,7 +178,8 @@ JOIN spans p ON p.topic = m.topic AND p.part = m.part AND p.start <= m.off AND m
 JOIN readers r ON r.scope = p.scope
 LEFT JOIN skips k ON k.scope = p.scope AND k.topic = m.topic AND k.part = m.part
      AND m.off BETWEEN k.low AND k.high
-ANTI JOIN anew a ON a.value = m.value AND a.scope = p.scope
+ANTI JOIN restarts a ON a.scope = p.scope AND a.topic = m.topic AND a.part = m.part
+     AND m.off BETWEEN a.low AND a.high
 WHERE k.scope IS NULL GROUP BY ALL
 """
 
@@ -280,6 +265,7 @@ RELATIONS: dict[str, Relation] = {
             "positions",
             "spans",
             "skips",
+            "restarts",
             "clients",
         ),
         _TORN,
