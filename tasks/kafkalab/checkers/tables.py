@@ -197,13 +197,14 @@ WHERE p.off > coalesce(d.off, -1) + 1
 """
 
 _RESTARTS = """
-WITH given_out AS (
-    SELECT scope, process, topic, part, off, idx FROM deliveries WHERE NOT misplaced
+WITH latest AS (
+    SELECT scope FROM clients GROUP BY scope HAVING NOT bool_or(from_start)
+), given_out AS (
+    SELECT scope, process, topic, part, off, idx FROM deliveries SEMI JOIN latest USING (scope)
+    WHERE NOT misplaced
 ), placed_at AS (
     SELECT process, topic, part, off, idx FROM given_out
     UNION ALL SELECT process, topic, part, off, idx FROM positions WHERE off >= 0
-), latest AS (
-    SELECT scope FROM clients GROUP BY scope HAVING NOT bool_or(from_start)
 ), begun AS (
     SELECT l.scope, l.grp, a.process, a.topic, a.part, a.idx, a.time_ns
     FROM actions a JOIN clients l USING (process) JOIN latest USING (scope)
