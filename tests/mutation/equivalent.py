@@ -180,6 +180,30 @@ EQUIVALENT: dict[tuple[str, str], str] = {
     ("relation flights", "drop type = 'invoke' #2"): (
         "the invocation of an open comes before its answer"
     ),
+    ("relation deadlocks", "drop o.op = 'poll'"): "what it joins is of polls only",
+    ("relation deadlocks", "drop a.process = o.process"): (
+        "two clients are not looked at in the same nanosecond"
+    ),
+    ("relation deadlocks", "drop a.flight_end_ns = o.flight_end_ns"): (
+        "the stalls of one reader do not overlap"
+    ),
+    (
+        "relation deadlocks",
+        "flip p.used_ms <= deadlock_cpu_ratio * (p.to_ns - p.from_ns) / 1e6",
+    ): "nothing uses exactly as much as its bound allows",
+    ("relation deadlocks", "unjoin SEMI JOIN suspects USING (process)"): _SPARES,
+    ("relation deadlocks", "unjoin SEMI JOIN suspects USING (process) #2"): _SPARES,
+    ("relation deadlocks", "unjoin SEMI JOIN suspects USING (process) #3"): _SPARES,
+    ("relation deadlocks", "drop WHERE NOT ack_ns IS NULL"): _SPARES,
+    ("relation deadlocks", "flip o.time_ns <= c.flight_ns"): _NO_MOMENT,
+    ("relation deadlocks", "flip p.from_ns >= f.from_ns"): _NO_MOMENT,
+    ("relation deadlocks", "flip p.time_ns <= o.to_ns"): _NO_MOMENT,
+    ("relation deadlocks", "flip p.time_ns <= o.from_ns"): _NO_MOMENT,
+    ("relation deadlocks", "flip p.from_ns < o.to_ns"): _NO_OVERLAP,
+    ("relation deadlocks", "flip p.to_ns > o.from_ns"): _NO_OVERLAP,
+    ("relation deadlocks", "drop type = 'invoke'"): (
+        "nothing is of use between the invocation of an open and its answer"
+    ),
     ("relation outages", "flip from_ns > before_ns"): _NO_MOMENT,
     ("relation cpu_use", "flip b.time_ns >= a.due_ns"): _BOUND,
     ("relation calls", "swap MIN(i.idx)"): _EVIDENCE,
@@ -229,6 +253,10 @@ EQUIVALENT: dict[tuple[str, str], str] = {
         "where they are equal nothing lies between low and high"
     ),
     ("relation skips", "flip d.idx <= p.idx"): _OTHER_ROW,
+    ("relation restarts", "flip d.idx < b.idx"): _OTHER_ROW,
+    ("relation restarts", "flip p.idx > b.idx"): _OTHER_ROW,
+    ("relation restarts", "flip o.end_ns < b.time_ns"): _NO_MOMENT,
+    ("relation restarts", "unjoin SEMI JOIN latest USING (scope)"): _SPARES,
     ("relation contents", "drop NOT a.detail IS NULL OR NOT b.detail IS NULL"): _SPARES,
     ("relation contents", "drop NOT detail IS NULL"): _SPARES,
     ("relation contents", "drop WHERE NOT detail IS NULL"): _SPARES,
