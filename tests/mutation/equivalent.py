@@ -15,7 +15,6 @@ _SPARES = "it only spares work: what it leaves out changes no verdict"
 _NO_OFFSET = "a send that did not end as ok has no offset"
 _NO_MOMENT = "two operations do not share a nanosecond"
 _NOTE = "it only counts for what a passing summary says"
-_SCREEN = "so small a history is not screened: every partition is suspect, see test_onepass.py"
 _ONE_ROW = "there is one such row"
 _MORE = "it leaves more to SQL, which finds there what the screen knows: nothing"
 _ACTIONS = f"a client was opened, so that there are other actions: {_MORE}"
@@ -212,8 +211,6 @@ EQUIVALENT: dict[tuple[str, str], str] = {
         "relation reading",
         "unjoin ANTI JOIN suspects AS s ON s.topic = g.topic AND s.part = g.part",
     ): ("what it keeps apart only says again what deliveries say"),
-    ("relation reading", "drop s.topic = g.topic"): _SCREEN,
-    ("relation reading", "drop s.part = g.part"): _SCREEN,
     ("relation reading", "swap MAX(d.idx)"): _ONE_TIME,
     ("relation reading", "swap MIN(b.begin_ns)"): _ONE_TIME,
     ("relation reading", "swap MIN(d.time_ns)"): _ONE_TIME,
@@ -221,6 +218,20 @@ EQUIVALENT: dict[tuple[str, str], str] = {
     ("relation reading", "drop ON s.value = d.value"): _TWO_DEFECTS,
     ("relation reading", "drop d.misplaced"): _TWO_DEFECTS,
     ("relation reading", "drop s.acknowledged"): _TWO_DEFECTS,
+    ("relation ahead", "flip a.time_ns <= s.at_ns"): _NO_MOMENT,
+    ("relation ahead", "flip d.begin_ns < s.at_ns"): _NO_MOMENT,
+    ("relation ahead", "flip d.begin_ns > a.time_ns"): _NO_MOMENT,
+    ("relation ahead", "drop WHERE told"): (
+        "where it is not told, the offset itself is among what was asked for"
+    ),
+    (
+        "relation ahead",
+        "drop NOT EXISTS(SELECT 1 FROM reading AS r WHERE r.grp = b.grp AND r.topic = b.topic "
+        "AND r.part = b.part AND r.top >= b.off AND r.process <> b.reader)",
+    ): _TWO_DEFECTS,
+    ("relation ahead", "flip r.top >= b.off"): _TWO_DEFECTS,
+    ("relation ahead", "drop WHERE op = 'txn' #2"): _TWO_DEFECTS,
+    ("relation ahead", "flip op = 'txn' #2"): _TWO_DEFECTS,
     ("relation pairs", "flip COALESCE(a.end_ns, l.end_ns) >= l.since_ns"): _NO_MOMENT,
     ("relation pairs", "flip a.begin_ns < l.end_ns"): _NO_MOMENT,
     ("relation pairs", "flip a.end_ns < r.begin_ns"): _NO_MOMENT,

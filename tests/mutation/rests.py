@@ -85,9 +85,11 @@ def dependents(name: str) -> tuple[str, ...]:
     return tuple(ordered)
 
 
-def decides_suspects(kind: str, name: str) -> bool:
-    """Whether which partitions are suspect rests on this relation."""
-    return kind == "relation" and "quiet" in (name, *dependents(name))
+def tells_suspects(kind: str, name: str) -> bool:
+    """Whether this relation decides which partitions are suspect, or treats them otherwise."""
+    if kind != "relation":
+        return False
+    return "quiet" in (name, *dependents(name)) or "suspects" in parents(name)
 
 
 @functools.cache

@@ -5,8 +5,8 @@ behind it can change, and the next history is asked. Else what depends on it is 
 a transaction that is rolled back, and the claims that look at it are judged again. A history
 *kills* a mutant when test_golden.py would fail: its own claim ends otherwise than its section says,
 or is told otherwise (told.py), or another is red. So do the histories of test_nothing.py, where a
-claim passes that may not. Where a relation decides what is suspect, the histories are asked once
-more, screened (screen/onepass.py).
+claim passes that may not. Where a relation decides what is suspect, or treats that otherwise, the
+histories are asked once more, screened (screen/onepass.py).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from kafkalab.model.history import CheckContext
 
 from .found import Found, digest
 from .operators import Mutant
-from .rests import COMPUTED, FROM_CODE, decides_suspects, dependents, looking_at, parents
+from .rests import COMPUTED, FROM_CODE, dependents, looking_at, parents, tells_suspects
 
 ROOT = Path(__file__).parents[2]
 LANGUAGE = ROOT / "tests" / "unit" / "checkers" / "conftest.py"
@@ -260,7 +260,7 @@ class Stage:
         """
         claims, whole = [*claims, NOTHING], self.sections[: self.whole]
         near = [n for claim in claims for n, s in enumerate(whole) if s.claim == claim]
-        rest = range(len(self.sections) if decides_suspects(*owner.split(" ")) else self.whole)
+        rest = range(len(self.sections) if tells_suspects(*owner.split(" ")) else self.whole)
         likely = self.found.likely(owner, mutant)
         first = [self.names[likely]] if likely else []
         known = self.found.survived(owner, mutant, rests_on)
