@@ -22,6 +22,8 @@ _NOWHERE = "a row that names no partition makes nobody responsible for one"
 _UNOWNED = "what was never assigned is owned by nobody"
 _ANSWERED = "an assign is answered with the partitions that were asked for"
 _BY_HAND = "one that assigns by hand is no group, and looked at under its own name"
+_OWN_ID = "the id of a command is its own, and its answer follows its call"
+_CALL_FIRST = "a call comes before its answer"
 _TOPICS = "only the invocation of a subscription names topics"
 _AGAIN = "who looks at it asks for the bound again"
 _NO_PLACE = "a poll is asked for without a place, so that its invocation is not among records"
@@ -333,6 +335,59 @@ EQUIVALENT: dict[tuple[str, str], str] = {
     ("relation low", "swap ARG_MAX(value, off) #3"): _EVIDENCE,
     ("claim int-send-skip", "drop WHERE off > before + 1"): _NOTE,
     ("claim int-send-skip", "flip off > before + 1"): _NOTE,
+    ("claim startup", "drop c.idx > i.idx"): _OWN_ID,
+    ("claim startup", "flip c.idx > i.idx"): _OWN_ID,
+    ("claim startup", "drop c.time_ns >= i.time_ns"): _OWN_ID,
+    ("claim startup", "flip c.time_ns >= i.time_ns"): _OWN_ID,
+    ("claim startup", "drop op = 'open' #2"): _OWN_ID,
+    ("claim startup", "drop type <> 'invoke'"): _OWN_ID,
+    ("claim startup", "drop type = 'invoke' #2"): _OWN_ID,
+    ("claim startup", "drop e.type = 'invoke'"): _CALL_FIRST,
+    ("claim startup", "drop e.type = 'invoke' #2"): _CALL_FIRST,
+    ("claim startup", "drop e.type = 'ok' #2"): (
+        "the first send of a life is what was asked for, so that nothing before its end counts"
+    ),
+    ("claim startup", "drop l.subscribed"): "one that assigns by hand is alone in its scope",
+    ("claim startup", "flip e.idx > o.idx"): _OTHER_ROW,
+    ("claim startup", "flip e.idx < o.until"): _OTHER_ROW,
+    ("claim startup", "flip e.idx > t.asked_idx"): _OTHER_ROW,
+    ("claim startup", "flip e.idx < t.until"): _OTHER_ROW,
+    ("claim startup", "flip e.idx > a.idx"): _OTHER_ROW,
+    ("claim startup", "flip e.idx < a.until"): _OTHER_ROW,
+    ("claim startup", "flip s.usable_ns < a.usable_ns"): _NO_MOMENT,
+    (
+        "claim startup",
+        "flip COALESCE(a.open_ns, LEAST(c.finished_ns, n.end_ns) - a.from_ns) + COALESCE("
+        "CASE WHEN EXISTS(SELECT 1 FROM served AS s WHERE s.scope = l.scope "
+        "AND s.process <> a.process AND COALESCE(s.usable_ns < a.usable_ns, TRUE)) THEN 0 "
+        "WHEN NOT a.usable_ns IS NULL THEN a.usable_ns - a.asked_ns "
+        "ELSE LEAST(c.finished_ns, n.end_ns) - a.asked_ns END, 0) > c.startup_ns",
+    ): _BOUND,
+    (
+        "claim hung-close",
+        "flip COALESCE(e.closed_ns, LEAST(e.killed_ns, c.finished_ns)) - e.from_ns > c.close_ns",
+    ): _BOUND,
+    ("claim hung-close", "drop e.type = 'invoke'"): _CALL_FIRST,
+    ("claim hung-close", "drop type = 'invoke'"): "nothing is closed while it opens",
+    ("claim hung-close", "drop type = 'invoke' #2"): _OWN_ID,
+    ("claim hung-close", "swap MIN(e.time_ns) #3"): "it only counts whether one failed",
+    ("claim hung-close", "swap MIN(e.time_ns) #4"): "a life is killed once",
+    ("claim hung-close", "swap MIN(e.error)"): _EVIDENCE,
+    ("claim hung-close", "drop d.process = e.process"): _TWO_DEFECTS,
+    (
+        "claim hung-close",
+        "drop d.flight_ns <= COALESCE(e.closed_ns, c.finished_ns)",
+    ): _TWO_DEFECTS,
+    (
+        "claim hung-close",
+        "flip d.flight_ns <= COALESCE(e.closed_ns, c.finished_ns)",
+    ): _TWO_DEFECTS,
+    ("claim hung-close", "drop d.flight_end_ns > e.from_ns"): _TWO_DEFECTS,
+    ("claim hung-close", "flip d.flight_end_ns > e.from_ns"): _TWO_DEFECTS,
+    ("claim hung-close", "flip e.idx > l.idx"): _OTHER_ROW,
+    ("claim hung-close", "flip e.idx < l.until"): _OTHER_ROW,
+    ("claim hung-close", "flip e.idx > c.row_close"): _OTHER_ROW,
+    ("claim hung-close", "flip e.idx < c.until"): _OTHER_ROW,
     ("relation sending", "swap MIN(invoke_ns)"): _ONE_TIME,
     ("relation sending", "swap MIN(ack_ns)"): _ONE_TIME,
     ("relation sending", "swap MAX(ack_ns)"): _ONE_TIME,

@@ -2,7 +2,8 @@
 
 One line is one operation, `CLIENT OP ...`, or `+2s` / `+300ms`: time passes. An operation takes
 1 ms and ends as ok, unless the line ends with `-> [+TIME] OUTCOME ...`; the outcome `never` leaves
-it open, `later [OUTCOME ...]` until a line `CLIENT ends OP`. Partitions are `topic/partition`.
+it open, `later [OUTCOME ...]` until a line `CLIENT ends OP`. A last word in capitals is the error.
+Partitions are `topic/partition`.
 
     p0 open producer acks=1            c0 assigned t/0 t/1 gen=3  (also revoked, lost)
     p0 send t/0 1@0 2@1 3@info 4@fail  c0 assign t/0@5 t/1  (also seek, pause, resume)
@@ -15,7 +16,7 @@ it open, `later [OUTCOME ...]` until a line `CLIENT ends OP`. Partitions are `to
                                        `c0 commit async t/0=3`: what mode says
     c0 committed t/0=3                 admin group_offsets g t/0=3
     c0 close    c0 kill    c0 subscribe t
-    p0 txn begin                       also init, commit, abort; `-> fail PRODUCER_FENCED`
+    p0 txn begin                       also init, commit, abort
     p0 txn send_offsets c0 t/0=3       the offsets of c0's group, as part of the transaction
     lab fault F injected   lab fault F healed
     c0 sample 1500 3       its process has used 1,500 ms of CPU, and hosts 3 clients (else: 1)
@@ -107,6 +108,9 @@ class Writer:
         self.rows.append(Row(len(self.rows), self.now, client, kind, op, op_id, **fields))
 
     def _end(self, client: str, op: str, end: list[str], rows: list[dict[str, Any]]) -> None:
+        if end and end[-1].isupper():
+            error = end.pop()
+            rows = [{**fields, "error": error} for fields in rows or [{}]]
         if end[:1] == ["later"]:
             self._later[client, op] = self._ids[client], (*end[1:], "ok")[0], rows
             return
@@ -193,8 +197,7 @@ class Writer:
         places = [{**_offset(word), "detail": detail} for word in words[2:]] or [{"detail": detail}]
         for fields in places:
             self._row(client, "invoke", op, self._ids[client], **fields)
-        error = end.pop() if end and end[-1].isupper() else None
-        self._end(client, op, end, [{**fields, "error": error} for fields in places])
+        self._end(client, op, end, places)
 
     _commit = _committed = _group_offsets = _assign = _seek = _pause = _resume = _offsets
 
