@@ -1,0 +1,10 @@
+"""Reasons that more than one file of excused mutants gives."""
+
+ONE_TIME = "the rows of one command share their time, so that its first is its last"
+TWO_DEFECTS = "telling it takes two defects in one history, and a section plants one"
+OTHER_ROW = "the two rows are of different operations, so that their numbers differ"
+SPARES = "it only spares work: what it leaves out changes no verdict"
+NO_OFFSET = "a send that did not end as ok has no offset"
+NO_MOMENT = "two operations do not share a nanosecond"
+ONE_ROW = "there is one such row"
+NO_PLACE = "a poll is asked for without a place, so that its invocation is not among records"
