@@ -290,8 +290,6 @@ EQUIVALENT: dict[tuple[str, str], str] = {
     ("relation loss", "flip h.until_ns > c.finished_ns"): _NO_MOMENT,
     ("relation loss", "flip u.off > s.position"): "what lies at the position was given",
     ("relation loss", "drop at_end"): _TWO_DEFECTS,
-    ("relation loss", "swap ARG_MIN(scope, scope)"): _EVIDENCE,
-    ("relation loss", "drop WHERE passed"): _EVIDENCE,
     ("claim unseen", "drop WHERE state = 'held'"): _NOTE,
     ("claim unseen", "flip state = 'held'"): _NOTE,
     ("claim unseen", "drop WHERE state = 'stalled'"): _NOTE,

@@ -117,7 +117,6 @@ OF_TRANSACTIONS: dict[tuple[str, str], str] = {
         "drop WHERE t.txn IN (SELECT writer FROM wr UNION SELECT reader FROM wr)",
     ): "what neither wrote nor read only adds to the order of clients, as real time does anyway",
     ("relation extents", "drop s.acked"): NO_OFFSET,
-    ("relation cyclic", "drop WHERE FALSE"): "no transaction begins in the first row",
     ("relation cyclic_reads", "drop p.process = e.process"): TWO_DEFECTS,
     ("relation cyclic_reads", "drop p.op_id = e.op_id"): TWO_DEFECTS,
     ("relation cyclic_reads", "drop c.writer = e.txn"): TWO_DEFECTS,
