@@ -14,7 +14,7 @@ from .reasons import (
 )
 
 _ENDED = "it is asked only of what is known to have ended"
-_NULL = "null equals none"
+_NULL = "what is null is neither equal to anything nor later"
 _LOOP = "what a transaction was given of itself closes no circle"
 _NOT_READ = "what was misplaced or aborted is no read, see wr"
 _PROVEN = "more is looked at, and each circle must still be proven"
