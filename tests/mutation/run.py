@@ -4,7 +4,7 @@
 
 Every relation and every query of a claim in the registry is mutated (operators.py), and the
 functions of the modules that judge. A mutant that no history kills is a condition that no test
-asks for: write the section that needs it, the nearest look-alike, or say in equivalent.py why no
+asks for: write the section that needs it, the nearest look-alike, or say in excused.txt why no
 history can tell; one that has a reason is asked of every history only with `--excused`. Exit code 1
 where one survives without a reason, or a reason is no longer needed.
 """
@@ -85,7 +85,7 @@ def _report(results: list[Result], partial: bool, seconds: float) -> int:
     judged = {(r.owner, r.name) for r in results}
     stale = [key for key in EQUIVALENT if key not in survived and (key in judged or not partial)]
     for owner, name in stale:
-        _say(f"\nNOT NEEDED in equivalent.py: {owner} | {name}")
+        _say(f"\nNOT NEEDED in excused.txt: {owner} | {name}")
     _say(
         f"\n{len(results):,} mutants in {seconds:.0f} s: {len(results) - len(survived):,} killed, "
         f"{len(survived) - len(fresh):,} excused, {len(fresh):,} survived"
