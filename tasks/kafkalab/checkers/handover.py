@@ -141,7 +141,7 @@ WITH closed AS (
     SELECT o.*, g.op_id AS last_op FROM owned o JOIN members m USING (process)
     JOIN closed c ON c.process = o.process AND c.idx = o.to_idx
     ASOF JOIN given g ON g.process = o.process AND g.idx <= o.to_idx
-    WHERE o.ended = 'close' AND m.auto_commit AND o.heir <> o.process
+    WHERE o.ended = 'close' AND m.auto_commit
 )
 SELECT l.heir, l.heir_idx, l.process, l.topic, l.part, l.to_idx, max(t.top) + 1 AS next
 FROM left_over l JOIN takes t ON t.process = l.process AND t.topic = l.topic AND t.part = l.part

@@ -168,7 +168,7 @@ WHERE NOT o.takeover AND CASE WHEN o.shown THEN o.same ELSE
     o.until_ns - o.two_ns > c.zombie_ns AND o.one_ended IS DISTINCT FROM 'lost'
     AND o.two_ended IS DISTINCT FROM 'lost' AND NOT EXISTS (
         SELECT 1 FROM paces p WHERE p.process = o.prior AND p.gap_ns > o.session_ns
-        AND p.at_ns >= o.one_ns AND p.at_ns - p.gap_ns <= o.two_ns) END
+        AND p.at_ns > o.one_ns AND p.at_ns - p.gap_ns <= o.two_ns) END
 """
 
 _TRESPASSES = """
@@ -188,10 +188,11 @@ WITH late AS (
          AND t.from_idx = o.prior_idx AND t.begin_ns > o.since_ns AND t.begin_ns <= o.until_ns
     WHERE (o.shown OR o.one_ended IS NOT DISTINCT FROM 'lost' OR o.takeover OR EXISTS (
         SELECT 1 FROM paces p WHERE p.process = o.prior AND p.gap_ns > o.session_ns
-        AND p.at_ns >= o.one_ns AND p.at_ns - p.gap_ns <= o.two_ns))
+        AND p.at_ns > o.one_ns AND p.at_ns - p.gap_ns <= o.two_ns))
       AND t.last IS NOT NULL
 ), clocked AS (
-    SELECT l.*, n.run_ns - coalesce(b.run_ns, 0) AS ran_ns FROM late l
+    SELECT l.*, n.run_ns - coalesce(b.run_ns + least(l.since_ns - b.at_ns, 1000000000), 0)
+               AS ran_ns FROM late l
     ASOF LEFT JOIN paces n ON n.process = l.process AND n.at_ns <= l.begin_ns
     ASOF LEFT JOIN paces b ON b.process = l.process AND b.at_ns <= l.since_ns
 )

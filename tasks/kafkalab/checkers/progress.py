@@ -49,13 +49,14 @@ SELECT count(DISTINCT process) FROM actions WHERE op = 'sample' AND process IN (
     SELECT process FROM actions WHERE type = 'invoke' UNION SELECT process FROM sends)
 """
 _UNREAD = """
-SELECT process AS client, list(DISTINCT op) AS in_flight, max(to_ns - from_ns) / 1e6 AS flight_ms
+SELECT process AS client, list(DISTINCT op ORDER BY op) AS in_flight,
+       max(to_ns - from_ns) / 1e6 AS flight_ms
 FROM flights ANTI JOIN cpu_use USING (process) GROUP BY process ORDER BY process
 """
 
 _STUCK = """
 WITH found AS (
-    SELECT process, list(DISTINCT op) AS in_flight, min(idx) AS row_invoked,
+    SELECT process, list(DISTINCT op ORDER BY op) AS in_flight, min(idx) AS row_invoked,
            min(from_ns) AS from_ns, max(to_ns) AS to_ns, min(used_ms) AS cpu_ms,
            min(row_from) AS row_first_sample, min(row_to) AS row_second_sample
     FROM deadlocks GROUP BY process

@@ -36,7 +36,7 @@ WITH faults AS (
            OVER (ORDER BY from_ns, healed_ns ROWS UNBOUNDED PRECEDING) AS number FROM ordered
 ), joined AS (
     SELECT min(from_ns) AS from_ns, max(healed_ns) AS healed_ns, bool_or(open) AS open,
-           list(DISTINCT fault) AS faults FROM numbered GROUP BY number
+           list(DISTINCT fault ORDER BY fault) AS faults FROM numbered GROUP BY number
 ), bounded AS (
     SELECT j.*, lead(from_ns, 1, finished_ns) OVER (ORDER BY from_ns) AS until_ns
     FROM joined j, context

@@ -45,7 +45,7 @@ from kafkalab.model.verdict import ClaimVerdict
 
 _FOUND = """
 WITH found AS (
-    SELECT reader, list(DISTINCT topic || '/' || part) AS partitions,
+    SELECT reader, list(DISTINCT topic || '/' || part ORDER BY topic || '/' || part) AS partitions,
            sum(records) AS records_waiting, min(first_value) AS first_value,
            max(waited_ns) / 1e6 AS waited_ms, min(from_ns) AS from_ns, to_ns,
            bool_and(at_end) AS until_the_end
