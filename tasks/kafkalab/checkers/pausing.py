@@ -12,7 +12,8 @@ it is stays as it is. An eager rebalance revokes all, so it drops all.
     paused-kept  a partition was revoked or lost while it was paused, and the member got it again.
                  Then polls that gave nothing at all took more than stall_ns together, though a
                  record of that partition was there all the time, until the `resume`, the next
-                 `pause`, or the end of that ownership; it gave no record before that.
+                 `pause`, or the end of that ownership; it gave no record before that. Polls
+                 during a fault, or while clients may recover from it, do not count.
 
 Each broken thing is counted once: where the member was given nothing from any partition for that
 long it is stall's, and a record that nobody was ever given is unseen's, if these are judged.
@@ -99,6 +100,8 @@ WITH taken AS (
     FROM regained r JOIN (polling ANTI JOIN (SELECT process, begin_ns AS from_ns FROM given
                           WHERE begin_ns IS NOT NULL) g USING (process, from_ns)) p
       ON p.process = r.process AND p.from_ns >= r.again_ns AND p.from_ns < r.until_ns
+    WHERE NOT EXISTS (
+        SELECT 1 FROM outages o WHERE o.from_ns < p.to_ns AND o.settled_ns > p.from_ns)
     GROUP BY ALL
 ), waiting AS (
     SELECT r.*, t.top, t.later, b.idle_ns, min(greatest(l.low, coalesce(t.top + 1, 0))) AS waiting
@@ -122,7 +125,9 @@ RELATIONS: dict[str, Relation] = {
     "retained": Relation(("holds", "told"), _RETAINED),
     "let_go": Relation(("retained", "takes"), _LET_GO.format(slack=CLOCK_SLACK_NS)),
     "regained": Relation(("holds",), _REGAINED),
-    "kept": Relation(("regained", "takes", "polling", "given", "placed", "stalls"), _KEPT),
+    "kept": Relation(
+        ("regained", "takes", "polling", "given", "placed", "stalls", "outages"), _KEPT
+    ),
 }
 
 _FIND_LET_GO = """

@@ -130,7 +130,8 @@ WITH written AS (
     FROM alive a LEFT JOIN (SELECT * FROM polls WHERE type = 'invoke') p
       ON p.process = a.process AND p.time_ns BETWEEN a.from_ns AND a.to_ns
 ), busy AS (
-    SELECT p.grp, p.from_ns, p.process, coalesce(sum(least(p.gap_ns, x.settle_ns // 3)), 0) AS ns
+    SELECT p.grp, p.from_ns, p.process,
+           sum(least(coalesce(p.gap_ns, 0), x.settle_ns // 3)) AS ns
     FROM asked_for p, context x GROUP BY ALL
 ), awake AS (
     SELECT grp, from_ns FROM busy, context GROUP BY ALL HAVING min(ns) >= any_value(settle_ns)
@@ -164,7 +165,8 @@ WITH marked AS (
     GROUP BY ALL
 )
 SELECT n.grp, n.number, min(n.time_ns) AS from_ns, max(n.time_ns) AS to_ns, min(n.idx) AS idx,
-       greatest(max(n.generation) - min(n.generation), any_value(l.lists)) AS rounds,
+       greatest(max(n.generation) - min(n.generation) FILTER (n.op <> 'lost'),
+                any_value(l.lists)) AS rounds,
        coalesce(any_value(c.calls), 0) AS calls
 FROM numbered n LEFT JOIN called c USING (grp, number) LEFT JOIN lists l USING (grp, number)
 GROUP BY n.grp, n.number

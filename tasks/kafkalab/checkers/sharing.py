@@ -82,7 +82,7 @@ WITH ends AS (
     FROM windows w JOIN polls p ON p.process = w.process AND p.type = 'invoke'
          AND p.time_ns BETWEEN w.from_ns AND w.to_ns
 ), polled AS (
-    SELECT process, from_ns, to_ns, sum(least(gap_ns, c.join_ns // 3)) AS polled_ns
+    SELECT process, from_ns, to_ns, sum(least(coalesce(gap_ns, 0), c.join_ns // 3)) AS polled_ns
     FROM asked, context c GROUP BY ALL
 )
 SELECT l.*, polled_ns FROM long l JOIN polled USING (process, from_ns, to_ns), context c
