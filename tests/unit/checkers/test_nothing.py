@@ -39,6 +39,14 @@ HISTORIES = {
         READ,
     ),
     "sends and empty polls": (SENT + "c0 poll\nc0 poll", SENDS | {"stall"}),
+    "sends of which nothing is promised, and polls": (
+        "p0 open producer acks=0\np0 send t/0 1@0\nc0 poll\nc0 poll",
+        {"startup"},
+    ),
+    "sends of which nobody says where they are, and polls": (
+        "p0 open producer acks=1\np0 send t/0 1@-1\nc0 poll\nc0 poll",
+        {"startup"},
+    ),
     "a member, and nothing to read": (
         GROUP + "c0 poll\nc0 poll",
         {"startup", "rounds-to-converge"},
