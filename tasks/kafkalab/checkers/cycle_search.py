@@ -22,11 +22,9 @@ ORDER BY a.node
 # `future`: the reader had ended before the writer began; `own`: the same within one client.
 _READS = """
 WITH told AS (
-    SELECT w.writer, w.reader,
-           bool_or(a.main AND b.main AND b.end_ns >= 0 AND b.end_ns < a.begin_ns) AS future,
-           bool_or(a.process = b.process AND b.end_ns >= 0 AND b.end_ns < a.begin_ns) AS own
+    SELECT w.writer, w.reader, bool_or(a.main) AS future, bool_or(a.process = b.process) AS own
     FROM wr w JOIN acts a ON a.node = w.writer JOIN acts b ON b.node = w.reader
-    WHERE w.against GROUP BY w.writer, w.reader
+    WHERE w.against AND b.end_ns >= 0 AND b.end_ns < a.begin_ns GROUP BY w.writer, w.reader
 )
 SELECT w.writer, w.reader, w.early, w.against, coalesce(t.future, false) AS future,
        coalesce(t.own, false) AS own

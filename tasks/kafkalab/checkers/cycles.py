@@ -76,13 +76,13 @@ WHERE t.txn IN (SELECT txn FROM extents)
 
 _WW_STEP = """
 SELECT t.txn AS node, 'transaction' AS what, t.process, NULL AS value, w.topic, w.part, w.off,
-       w.later_off FROM txns t LEFT JOIN ww w ON w.writer = t.txn AND w.later = {after}
-WHERE t.txn = {node} LIMIT 1
+       w.later_off FROM txns t LEFT JOIN ww w ON w.writer = t.txn AND w.later = $after
+WHERE t.txn = $node ORDER BY w.topic, w.part LIMIT 1
 """
 
 _TXN_WR = """
 SELECT DISTINCT r.txn AS writer, m.txn AS reader FROM txn_reads r
-JOIN txn_polls m ON m.process = r.process AND m.op_id = r.op_id WHERE m.txn <> r.txn
+JOIN txn_polls m ON m.process = r.process AND m.op_id = r.op_id
 """
 
 _READING_TXNS = "SELECT count(DISTINCT txn) FROM txn_polls"
@@ -181,7 +181,7 @@ def _example(view: HistoryView, cycle: list[int]) -> Mapping[str, Any]:
     """A circle with ww, told as the others are."""
     steps = []
     for node, after in itertools.pairwise([*cycle, cycle[0]]):
-        steps += view.rows(_WW_STEP.format(node=node, after=after))
+        steps += view.rows(_WW_STEP, {"node": node, "after": after})
     return _told(steps)
 
 

@@ -170,9 +170,9 @@ class HistoryView:
         table = self._connection.sql(sql).to_arrow_table()
         return {name: plain(table.column(name)) for name in table.column_names}
 
-    def rows(self, sql: str) -> list[dict[str, Any]]:
-        """All rows of a (small) result, as dictionaries."""
-        result = self._connection.execute(sql)
+    def rows(self, sql: str, values: Mapping[str, object] | None = None) -> list[dict[str, Any]]:
+        """All rows of a (small) result, as dictionaries; `values` of its parameters, by name."""
+        result = self._connection.execute(sql, values)
         names = [column[0] for column in result.description]
         return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
 
