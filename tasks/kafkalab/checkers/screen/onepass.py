@@ -34,6 +34,7 @@ from kafkalab.checkers.screen.marks import Marks
 from kafkalab.checkers.screen.reads import Reads
 from kafkalab.checkers.screen.runs import Runs
 from kafkalab.checkers.screen.sends import Sends
+from kafkalab.checkers.screen.strays import Strays
 from kafkalab.model.history import COLUMNS
 
 WORTH_ROWS = 100_000  # with fewer, SQL on all of it is as fast
@@ -93,8 +94,9 @@ class Looks:
         self._rows = 0
         self._marks, self._log = Marks(coder), Log(room)
         self._clients = Clients(coder)
-        self._sends = Sends(coder, self._clients, self._log, self._marks)
-        self._reads = Reads(self._clients, self._log, self._marks)
+        self._strays = strays = Strays(self._log, self._marks)
+        self._sends = Sends(coder, self._clients, self._log, self._marks, strays)
+        self._reads = Reads(self._clients, self._log, self._marks, strays)
         self._runs = Runs(coder, self._clients) if runs else None
         self._actions: list[pa.RecordBatch] = []
         self._too_wide = False
@@ -124,6 +126,7 @@ class Looks:
         if not self._too_wide:
             self._sends.finish()
             self._reads.finish()
+            self._strays.finish()
         if self._too_wide or self._rows < worth_rows:
             self._marks.everything()
         tables = {

@@ -17,6 +17,7 @@ from kafkalab.checkers.screen.clients import Clients
 from kafkalab.checkers.screen.coded import INVOKE, NULL, POLL, Coded, Codes, Ints, enlarged
 from kafkalab.checkers.screen.logbook import NOTHING, Log, Sequence, Steps, TooWideError
 from kafkalab.checkers.screen.marks import Marks
+from kafkalab.checkers.screen.strays import Strays
 
 WAITING_MAX = 4_000_000  # records given out before they are acknowledged
 MARKS_MAX = 1 << 30  # bytes of marks of all readers together
@@ -41,8 +42,8 @@ class _Given(NamedTuple):
 class Reads:
     """Looks at polled records, batch by batch."""
 
-    def __init__(self, clients: Clients, log: Log, marks: Marks) -> None:
-        self._clients, self._log, self._marks = clients, log, marks
+    def __init__(self, clients: Clients, log: Log, marks: Marks, strays: Strays) -> None:
+        self._clients, self._log, self._marks, self._strays = clients, log, marks, strays
         self._sequence = Sequence()
         self._seen: dict[int, npt.NDArray[np.uint8]] = {}  # scope → marks by address
         self._stamp = np.zeros(len(log.held), dtype=np.int32)
@@ -60,7 +61,10 @@ class Reads:
         self._marks.count("delivered", place)
         self._touch(batch.process[given], place)
         self._in_order(batch, given, moves)
-        given = given[~self._marks.suspects(batch.place[given])]
+        suspect = self._marks.suspects(batch.place[given])
+        left = given[suspect & (batch.off[given] >= 0)]
+        self._strays.given(batch.place[left], batch.off[left], batch.value[left])
+        given = given[~suspect]
         scope = self._clients.scopes(batch.process[given])
         where = (scope, batch.place[given], batch.off[given])
         self._waiting.append(_Given(*where, batch.value[given], batch.time_ns[given]))
@@ -70,7 +74,7 @@ class Reads:
         """What never was acknowledged, was never given out, or was left out."""
         self._settle()
         for given in self._waiting:
-            self._marks.suspect(given.place)
+            self._leave(given)
         unread = self._log.held[: self._log.size] > 0
         for seen in self._seen.values():
             unread[: len(seen)] &= seen[: len(unread)] == 0
@@ -118,13 +122,20 @@ class Reads:
             self._marks.suspect(given.place[early])
             for scope in np.unique(given.scope[held]):
                 self._mark(int(scope), at[held & (given.scope == scope)])
-            later = np.flatnonzero(~held & ~self._marks.suspects(given.place))
+            suspect = self._marks.suspects(given.place)
+            self._leave(given.at(np.flatnonzero(~held & suspect)))
+            later = np.flatnonzero(~held & ~suspect)
             if len(later):
                 self._waiting.append(given.at(later))
         if sum(len(given.place) for given in self._waiting) > WAITING_MAX:
             for given in self._waiting:
-                self._marks.suspect(given.place)
+                self._leave(given)
             self._waiting = []
+
+    def _leave(self, given: _Given) -> None:
+        """Leave to SQL what the log does not hold where it was given out."""
+        self._marks.suspect(given.place)
+        self._strays.given(given.place, given.off, given.value)
 
     def _mark(self, scope: int, at: Ints) -> None:
         if scope not in self._seen:

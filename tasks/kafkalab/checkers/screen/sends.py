@@ -3,7 +3,8 @@
 A partition stays quiet while, for each producer of it: sends complete in the order in which they
 were invoked; acknowledged offsets rise; each lies where it was asked for, where nothing else lies;
 and no record is other than plain. Sends that failed, or whose end is unknown, make nothing suspect:
-if one is given out, the look at readers (reads.py) finds it missing from the log.
+if one is given out, the look at readers (reads.py) finds it missing from the log, wherever that is
+(strays.py).
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from kafkalab.checkers.screen.coded import (
 )
 from kafkalab.checkers.screen.logbook import Log, Sequence
 from kafkalab.checkers.screen.marks import Marks
+from kafkalab.checkers.screen.strays import Strays
 
 _NEVER = np.iinfo(np.int64).max
 
@@ -36,8 +38,11 @@ _NEVER = np.iinfo(np.int64).max
 class Sends:
     """Looks at `send` rows, batch by batch."""
 
-    def __init__(self, coder: Coder, clients: Clients, log: Log, marks: Marks) -> None:
+    def __init__(
+        self, coder: Coder, clients: Clients, log: Log, marks: Marks, strays: Strays
+    ) -> None:
         self._coder, self._clients, self._log, self._marks = coder, clients, log, marks
+        self._strays = strays
         self._open: dict[int, npt.NDArray[np.uint64]] = {}  # process → [value, place, index, time]
         self._disordered: set[int] = set()
         self._sequence = Sequence()
@@ -55,6 +60,8 @@ class Sends:
 
     def finish(self) -> None:
         """Leave to SQL what cannot be told here."""
+        for value, place, *_ in self._open.values():
+            self._strays.sent(value, place.astype(np.int32))
         for process in self._disordered | self._clients.left_to_sql:
             if process < len(self._sequence.last):
                 touched = np.flatnonzero(self._first_ack[process] != _NEVER)
@@ -86,6 +93,10 @@ class Sends:
             asked[mine], called[mine], called_ns[mine] = head[1], head[2], head[3]
         ok = rows[batch.type[rows] == OK]
         self._marks.count("failed", batch.place[rows[batch.type[rows] == FAIL]])
+        loose = rows[batch.type[rows] != OK]
+        self._strays.sent(
+            batch.value[loose], np.where(asked[loose] < 0, batch.place[loose], asked[loose])
+        )
         if len(ok):
             self._acknowledge(batch, ok, asked[ok], called[ok], called_ns[ok])
 

@@ -5,7 +5,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from kafkalab.checkers import history
-from kafkalab.checkers.screen import coded
+from kafkalab.checkers.screen import coded, strays
 from kafkalab.checkers.screen.onepass import screen
 
 HEAD = """
@@ -53,6 +53,23 @@ SUSPECT = {
         "c0 poll t/0 9@3"
     ),
 }
+# the payload says that it was sent to t/0
+STRAYS = {
+    "it is in the log there": "p0 send u/0 9@0\nc0 poll t/0 1@0 2@1 3@2 9@3 u/0 9@0",
+    "it comes before what is there is told": (
+        "c0 poll t/0 1@0 2@1 3@2 9@3\np0 send u/0 9@0\nc0 poll u/0 9@0"
+    ),
+    "its partition was suspect by then": (
+        "c0 poll t/0 1@0 3@2\nc0 poll t/0 9@3\np0 send u/0 9@0\nc0 poll u/0 9@0"
+    ),
+    "its send failed": "p0 send u/0 8@0 9@fail\nc0 poll t/0 1@0 2@1 3@2 9@3 u/0 8@0",
+    "nobody knows how its send ended": (
+        "p0 send u/0 8@0 9@info\nc0 poll t/0 1@0 2@1 3@2 9@3 u/0 8@0"
+    ),
+    "its send never ended": (
+        "p0 send u/0 8@0\np0 send u/0 9@0 -> never\nc0 poll t/0 1@0 2@1 3@2 9@3 u/0 8@0"
+    ),
+}
 
 
 def suspects(rows, **options):
@@ -74,6 +91,17 @@ def test_a_doubt_makes_its_own_partition_suspect(name, write):
     found = suspects(write(HEAD + SUSPECT[name] + "\n" + TAIL)[0])
     assert "t/0" in found
     assert "t/1" not in found
+
+
+@pytest.mark.parametrize("name", STRAYS)
+def test_where_a_value_was_sent_that_another_partition_gave_out_is_suspect(name, write):
+    assert suspects(write(HEAD + STRAYS[name] + "\n" + TAIL)[0]) == {"t/0", "u/0"}
+
+
+def test_more_strays_than_are_kept_leave_everything_to_sql(write, monkeypatch):
+    rows = write(HEAD + STRAYS["it is in the log there"] + "\n" + TAIL)[0]
+    monkeypatch.setattr(strays, "ROWS_MAX", 0)
+    assert suspects(rows) == {"t/0", "t/1", "u/0"}
 
 
 def test_a_record_that_was_given_out_before_it_was_sent_is_suspect(write):
