@@ -125,11 +125,13 @@ def _text(node: Node) -> str:
 
 
 def python_mutants(source: str) -> list[Mutant]:
-    """All mutants of a module's functions; `text` is the whole module."""
+    """All mutants of a module's functions, methods left out; `text` is the whole module."""
     tree = ast.parse(source)
+    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+    inside = {id(node) for function in functions for node in ast.walk(function)}
     found = []
     for place, node in enumerate(ast.walk(tree)):
-        for name, change in _python_changes(node):
+        for name, change in _python_changes(node) if id(node) in inside else ():
             whole = copy.deepcopy(tree)
             change(next(n for k, n in enumerate(ast.walk(whole)) if k == place))
             found.append(Mutant(name, ast.unparse(ast.fix_missing_locations(whole)), source))

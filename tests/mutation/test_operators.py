@@ -45,6 +45,7 @@ def test_the_same_change_at_two_places_has_two_names():
 
 def test_an_if_of_a_checker_is_never_taken_or_asks_less():
     source = "def f(a, b):\n    if a and b > 1:\n        return 1\n    return 2\n"
+    source += "class C:\n    def g(self):\n        return self.a < 3\n"  # its code is not exchanged
     assert sorted(mutant.name for mutant in python_mutants(source)) == [
         "drop a",
         "drop b > 1",
