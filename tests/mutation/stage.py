@@ -4,9 +4,10 @@ A mutant of a relation is first run alone: where it gives the rows that the rela
 behind it can change, and the next history is asked. Else what depends on it is made again, inside
 a transaction that is rolled back, and the claims that look at it are judged again. A history
 *kills* a mutant when test_golden.py would fail: its own claim ends otherwise than its section says,
-or is told otherwise (told.py), or another is red. So do the histories of test_nothing.py, where a
-claim passes that may not. Where a relation decides what is suspect, or treats that otherwise, the
-histories are asked once more, screened (screen/onepass.py).
+or is told otherwise (told.py), or another is red that it does not name, or not red that it names.
+So do the histories of test_nothing.py, where a claim passes that may not. Where a relation decides
+what is suspect, or treats that otherwise, the histories are asked once more, screened
+(screen/onepass.py).
 """
 
 from __future__ import annotations
@@ -108,7 +109,7 @@ class Golden:
             return same and self._told in (None, told(verdict))
         if self.section.claim == NOTHING and verdict.outcome == "pass":
             return claim in self.section.outcome.split()
-        return verdict.outcome != "fail" and "crash" not in verdict.summary
+        return bool(self.section.allows(verdict))
 
     def rows(self, name: str) -> list[str]:
         """What a relation holds, in an order of its own."""

@@ -24,7 +24,8 @@ Partitions are `topic/partition`.
 
 A file holds sections, `== NAME | OUTCOME [| context fields]`; lines before the first are shared.
 `fail 2`: that many are found.
-A field `claims=["stall"]` says that no other claim is judged beside these.
+A field `claims=["stall"]` says that no other claim is judged beside these, `also=["lost-write"]`
+that these claims are red as well: several things went wrong. No other may be red.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ from typing import Any
 import pytest
 
 from kafkalab.model.history import CheckContext, Row
+from kafkalab.model.verdict import ClaimVerdict, Outcome
 from kafkalab.workloads.expansion import _content as recorder_content
 
 MS = 1_000_000
@@ -66,6 +68,12 @@ class Section:
     context: CheckContext
     claims: tuple[str, ...] = ()  # those that are judged together; empty: all
     count: int | None = None  # how many are found, where the section says so
+    also: tuple[str, ...] = ()  # other claims that fail, each of them; all others do not
+
+    def allows(self, other: ClaimVerdict) -> bool:
+        """Whether another claim than its own ended as it may."""
+        red = other.outcome == Outcome.FAIL
+        return red == (other.claim in self.also) and "crash" not in other.summary
 
 
 class Writer:
@@ -246,11 +254,11 @@ def sections(path: Path) -> Iterator[Section]:
             writer.line(line)
         settings = dict(word.split("=") for word in " ".join(fields).split())
         parsed = {k: json.loads(v) for k, v in settings.items()}
-        claims = tuple(parsed.pop("claims", ()))
+        claims, also = (tuple(parsed.pop(key, ())) for key in ("claims", "also"))
         context = CheckContext(finished_ns=writer.now, **parsed)
         outcome, _, count = outcome.partition(" ")
         found = int(count) if count else None
-        yield Section(path.stem, name, outcome, tuple(writer.rows), context, claims, found)
+        yield Section(path.stem, name, outcome, tuple(writer.rows), context, claims, found, also)
 
 
 @pytest.fixture

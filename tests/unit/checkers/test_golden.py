@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from tests.unit.checkers.conftest import sections
 from tests.unit.checkers.told import known, told
 
 from kafkalab.checkers import history
@@ -10,6 +11,7 @@ from kafkalab.checkers.compose import judge
 from kafkalab.checkers.registry import CHECKERS
 from kafkalab.checkers.timeline.focus import leaves
 from kafkalab.model.history import CheckContext
+from kafkalab.model.verdict import ClaimVerdict, Outcome
 
 NEVER_RED = {"int-send-skip", "G0", "G0-process", "G0-realtime"}  # reported, and legal
 HISTORIES = Path(__file__).parents[2] / "histories"
@@ -29,8 +31,27 @@ def test_golden(golden):
         assert rows, f"where in the history? {finding}"
         assert all(0 <= row < len(golden.rows) for row in rows), finding
     assert told(mine) == TOLD.get(f"{golden.claim}: {golden.name}"), "see told.py"
-    others = [v for v in verdicts.values() if v.outcome == "fail" or "crash" in v.summary]
-    assert others == [], "one planted anomaly reddens its own claim and nothing else"
+    assert verdicts.keys() >= set(golden.also), "only what is judged can be red"
+    others = [v for v in verdicts.values() if not golden.allows(v)]
+    assert others == [], "a section reddens its own claim, what `also` names, and nothing else"
+
+
+def test_a_section_may_say_which_other_claims_are_red(tmp_path):
+    path = tmp_path / "stall.txt"
+    path.write_text('== two | fail | also=["deadlock","unseen"]\n== one | fail | stall_ns=5\n')
+    two, one = sections(path)
+
+    def ends(claim, outcome, summary=""):
+        return ClaimVerdict(claim, Outcome(outcome), 0, summary)
+
+    assert (two.also, one.also) == (("deadlock", "unseen"), ())
+    assert two.allows(ends("deadlock", "fail"))
+    assert not two.allows(ends("deadlock", "pass")), "a named one has to fail"
+    assert not two.allows(ends("unseen", "unknown"))
+    assert not two.allows(ends("lost-write", "fail")), "no other may"
+    assert not one.allows(ends("deadlock", "fail"))
+    assert one.allows(ends("deadlock", "pass"))
+    assert not one.allows(ends("deadlock", "unknown", "the checker crashed"))
 
 
 @pytest.mark.slow  # as many judgements again; make test has a sample in screen/test_onepass.py
