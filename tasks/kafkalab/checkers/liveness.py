@@ -107,7 +107,7 @@ WHERE ((e.closed_ns IS NULL AND e.failed_ns IS NOT NULL)
 ORDER BY e.row_close
 """
 _NOT_DEADLOCKED = """NOT EXISTS (SELECT 1 FROM deadlocks d WHERE d.process = e.process
-    AND d.flight_ns <= coalesce(e.closed_ns, c.finished_ns) AND d.flight_end_ns > e.from_ns)
+    AND d.flight_ns <= coalesce(e.closed_ns, c.finished_ns) AND d.flight_end_ns >= e.from_ns)
 """
 
 
