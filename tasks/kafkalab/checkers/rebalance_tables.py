@@ -170,7 +170,6 @@ SELECT n.grp, n.number, min(n.time_ns) AS from_ns, max(n.time_ns) AS to_ns, min(
        coalesce(any_value(c.calls), 0) AS calls
 FROM numbered n LEFT JOIN called c USING (grp, number) LEFT JOIN lists l USING (grp, number)
 GROUP BY n.grp, n.number
-HAVING count(*) FILTER (n.op IN ('assigned', 'revoked')) > 0
 """
 
 _MOVES = """
