@@ -86,10 +86,10 @@ def dependents(name: str) -> tuple[str, ...]:
 
 
 def tells_suspects(kind: str, name: str) -> bool:
-    """Whether this relation decides which partitions are suspect, or treats them otherwise."""
-    if kind != "relation":
-        return False
-    return "quiet" in (name, *dependents(name)) or "suspects" in parents(name)
+    """Whether what is asked here decides which partitions are suspect, or treats them otherwise."""
+    if kind == "relation":
+        return "quiet" in (name, *dependents(name)) or "suspects" in parents(name)
+    return name in looking_at("suspects") if kind == "claim" else name == protocol.__name__
 
 
 @functools.cache
