@@ -203,7 +203,7 @@ SELECT (SELECT count(*) FROM firsts, context WHERE time_ns - ack_ns <= watermark
 
 _FOUND = """
 SELECT value, topic, part AS "partition", off AS "offset", any_value(sender) AS sender,
-       any_value(ack_idx) AS row_acked, any_value(row_read) AS row_read,
+       min(ack_idx) AS row_acked, any_value(row_read) AS row_read,
        max(waited_ns) / 1e6 AS waited_ms,
        list(DISTINCT process ORDER BY process) AS readers
 FROM late GROUP BY value, topic, part, off ORDER BY row_acked
