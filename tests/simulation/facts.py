@@ -148,6 +148,17 @@ class Facts:
             self.deliveries, lambda c: c.get("group") and c.get("offset_reset") == "earliest"
         )
 
+    def read_on(self, rows: Any, never: Any = ()) -> Any:
+        """Of each row: whether somebody was given all that was acknowledged behind it.
+
+        Only there a guest owes nothing: who begins at the end need not have read all. `never` are
+        rows of what nobody is to be given.
+        """
+        unread = self.acks[~np.isin(self.spot(self.acks), self.spots)]
+        spots = np.sort(self.spot(np.setdiff1d(unread, never)))
+        after = np.append(spots, NONE)[np.searchsorted(spots, self.spot(rows), side="right")]
+        return after // _OFFSETS != place(self.frame, rows)
+
     @cached_property
     def starts(self) -> dict[tuple[int, int], int]:
         """Per client and id of a command: the row of its invoke."""

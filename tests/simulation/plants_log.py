@@ -168,7 +168,8 @@ def _content(facts: Facts, pick: Random, change: dict[str, Any]) -> Frame | None
 
 def early_read(facts: Facts, pick: Random) -> Frame | None:
     """A guest was given a record, and had closed, before the record was sent."""
-    at = _one(facts.plain & (facts.frame.detail[facts.deliveries] == NONE), pick)
+    whole = facts.frame.detail[facts.deliveries] == NONE
+    at = _one(facts.plain & whole & facts.read_on(facts.deliveries), pick)
     if at is None:
         return None
     frame, row = facts.frame, int(facts.deliveries[at])

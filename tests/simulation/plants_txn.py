@@ -39,6 +39,11 @@ class _Transactions:
         self.aborted = (self.outcome == OK) & (self.actions[frame.detail[safe]] == "abort")
 
     @cached_property
+    def read_on(self) -> Any:
+        """Of each row: whether a guest there owes nothing."""
+        return self.facts.read_on(self.rows, never=self.rows[self.aborted])
+
+    @cached_property
     def actions(self) -> Any:
         words = [json.loads(w) if w.startswith("{") else {} for w in self.frame.words["detail"]]
         return np.array([str(word.get("action", "")) for word in words] + [""])
@@ -76,7 +81,7 @@ def _seen_by_guest(facts: Facts, row: int, at: int) -> Frame:
 def precommitted_read(facts: Facts, pick: Random) -> Frame | None:
     """A reader is given a record before its transaction is asked to commit."""
     txns = facts.once(_Transactions)
-    at = _one(txns.committed, pick)
+    at = _one(txns.committed & txns.read_on, pick)
     if at is None:
         return None
     return _seen_by_guest(facts, int(txns.rows[at]), int(txns.end[at]))
@@ -85,7 +90,7 @@ def precommitted_read(facts: Facts, pick: Random) -> Frame | None:
 def aborted_read(facts: Facts, pick: Random) -> Frame | None:
     """A reader is given a record of a transaction that was aborted."""
     txns = facts.once(_Transactions)
-    at = _one(txns.aborted, pick)
+    at = _one(txns.aborted & txns.read_on, pick)
     if at is None:
         return None
     return _seen_by_guest(facts, int(txns.rows[at]), len(facts.frame))

@@ -11,8 +11,9 @@ from kafkalab.checkers.registry import CHECKERS
 
 from . import batch, properties
 from .cases import KINDS, Case
+from .facts import Facts
 from .frame import EVENT, INVOKE
-from .plants import PLANTS, of_kind
+from .plants import PLANTS, of_kind, planted
 from .reorder import reordered
 
 SEED = 7_000_000
@@ -39,6 +40,12 @@ def test_what_is_planted_is_named_and_nothing_else_in_any_order(kind):
     assert {probe.plant for probe in probes} == set(of_kind(kind))
     assert properties.check(probes, kind) == []
     assert properties.check(probes, kind, order=1, screened=True) == []
+
+
+def test_a_guest_owes_nothing_where_a_group_begins_at_the_end_anew():
+    case = Case(40_885_144, "loose")
+    frame = planted(Facts(batch.frame(case, 0)), "G1c-realtime", case.seed)
+    assert batch.judged([frame], "loose").red == {0: frozenset({"G1c-realtime"})}
 
 
 def test_a_case_is_the_same_every_time():
