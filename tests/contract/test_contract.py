@@ -165,6 +165,7 @@ JOINS_BEFORE_IT_KNOWS = {"kafka-python"}
 def test_group_commits_and_positions(session, admin, bootstrap, topic):
     producer, group = session.open("producer", bootstrap), f"g-{topic}"
     session.must("send", producer, topic=topic, records=[[0, n, 64] for n in range(5)])
+    begun = time.monotonic_ns()
     settings = {"group": group, "offset_reset": "earliest", "auto_commit": False}
     consumer = session.open("consumer", bootstrap, **settings)
     session.must("subscribe", consumer, topics=[topic])
@@ -190,6 +191,11 @@ def test_group_commits_and_positions(session, admin, bootstrap, topic):
     lab, name = admin
     found = lab.must("group_offsets", name, group=group, partitions=[[topic, 0]]).raw["offsets"]
     assert committed == found == [[topic, 0, 4]]
+    stored = lab.must("offset_commits", name, group=group).raw["commits"]
+    assert [row[:3] for row in stored if row[1] == 0] == [[topic, 0, n] for n in (5, 3, 4)]
+    taken = [row[3] for row in stored]
+    assert taken == sorted(taken)
+    assert begun - 1_000_000 <= taken[0] <= taken[-1] <= time.monotonic_ns()
     session.must("close", consumer, timeout_ms=5000)
 
     def is_taken(event) -> bool:

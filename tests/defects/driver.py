@@ -17,6 +17,7 @@ stall           after 300 records nothing is delivered any more                 
 starve          partition 2 is held back until the others have nothing left      starved-partition
 commit-ahead    commits ten beyond what was delivered                            commit-ahead
 commit-lost     acknowledges commits that it did not make                        commit-lost
+commit-back     commits less for a moment, and tells nobody                      commit-regression
 resume-late     a new owner skips the first records after the committed offset   skipped-past-commit
 resume-early    a new owner begins before the committed offset                   reread-below-commit
 stay-out        a member that never joins its group                              unshared-group
@@ -268,6 +269,21 @@ class CommitLost(ConsumerClient):
         return offsets
 
 
+class CommitBack(ConsumerClient):
+    """Commits once more what it had in between, and then makes up for it."""
+
+    def commit(self, offsets: Any, *, asynchronous: bool) -> Any:
+        """Twenty less, and the right one again; only the asynchronous form works."""
+        done = super().commit(offsets, asynchronous=asynchronous)
+        if offsets and not asynchronous:
+            right = [each.offset for each in offsets]
+            for back in (20, 0):
+                for each, offset in zip(offsets, right, strict=True):
+                    each.offset = offset - back
+                super().commit(offsets, asynchronous=False)
+        return done
+
+
 class ResumeLate(ConsumerClient):
     """Counts what it had prefetched as processed: a new owner leaves it out."""
 
@@ -374,6 +390,7 @@ DEFECTS: dict[str, dict[str, type]] = {
     "starve": {"consumer": Starve},
     "commit-ahead": {"consumer": CommitAhead},
     "commit-lost": {"consumer": CommitLost},
+    "commit-back": {"consumer": CommitBack},
     "resume-late": {"consumer": ResumeLate},
     "resume-early": {"consumer": ResumeEarly},
     "stay-out": {"consumer": StayOut},

@@ -26,6 +26,7 @@ PLANTED = {
     "hang-close": ("C01", "hung-close"),
     "commit-ahead": ("C13", "commit-ahead"),
     "commit-lost": ("C13", "commit-lost"),
+    "commit-back": ("C13", "commit-regression"),
     "resume-late": ("C13", "skipped-past-commit"),
     "resume-early": ("C13", "reread-below-commit"),
     "freeze": ("C02", "deadlock"),

@@ -9,6 +9,7 @@ from client import RdkafkaClient, offsets_of, partitions_of
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
 from driverkit import SLICE_S, Command, Outcome, problem
+from offsets_topic import stored
 from portable_config import translate
 
 TIMEOUT_S = 30.0
@@ -104,6 +105,12 @@ class AdminRole(RdkafkaClient):
             if error.args[0].name() == "NOT_COORDINATOR":
                 self.native = AdminClient(self.config)
             raise
+
+    def op_offset_commits(self, command: Command) -> dict[str, Any]:
+        """What the group's offsets topic holds, with times of this host's monotonic clock."""
+        ahead_ns = time.time_ns() - time.monotonic_ns()
+        found = stored(self.config, command["group"], TIMEOUT_S)
+        return {"commits": [[*commit, wall_ns - ahead_ns] for *commit, wall_ns in found]}
 
     def close_native(self) -> None:
         """The client closes when it is collected."""

@@ -14,6 +14,12 @@ lost_commits  the readings that show less than that.
 regressions   offsets below an earlier one of the same `epoch`: an epoch ends when the lab itself
               moves the position or commits an offset of its choice. A reading after that may
               still show what was committed before, so only commits set the mark from then on.
+stored        what the group's offsets topic holds, in its order, as the lab read it last: `at_ns`
+              is when the coordinator took each, `before` the one before it of that partition.
+asks          what the lab asked a group to go on from: from when on, and until when that may take
+              effect. A commit does so until it has ended, a `seek` or an `assign` at any time: what
+              was in flight by then may be stored later.
+setbacks      stored offsets below the one before them, which nobody asked for.
 promises      per partition: the next offset that its last reader promised to commit, and what the
               last reading after that showed.
 """
@@ -187,6 +193,41 @@ ASOF JOIN highest h ON h.grp = p.grp AND h.topic = p.topic AND h.part = p.part
 WHERE p.off < h.off
 """
 
+_STORED = """
+WITH told AS (
+    SELECT e.detail ->> '$.group' AS grp, e.process, e.topic, e.part, coalesce(e.off, -1) AS off,
+           e.op_id, e.idx, CAST(e.detail ->> '$.at_ns' AS BIGINT) AS at_ns
+    FROM actions e WHERE e.op = 'offset_commits'
+), last AS (
+    SELECT grp, arg_max(op_id, idx) AS op_id FROM told GROUP BY grp
+)
+SELECT t.* EXCLUDE (op_id), lag(t.off) OVER place AS before, lag(t.at_ns) OVER place AS before_ns
+FROM told t JOIN last l USING (grp, op_id)
+WINDOW place AS (PARTITION BY t.grp, t.topic, t.part ORDER BY t.idx)
+"""
+
+_ASKS = """
+SELECT c.grp, e.topic, e.part, e.off, c.begin_ns, d.time_ns AS end_ns
+FROM actions e JOIN calls c USING (process, op_id, op)
+LEFT JOIN (SELECT DISTINCT process, op_id, op, time_ns FROM actions WHERE type IN ('ok', 'fail')) d
+  USING (process, op_id, op)
+WHERE e.type = 'invoke'
+UNION ALL
+SELECT l.grp, p.topic, p.part, coalesce(p.off, 0), p.time_ns, NULL
+FROM positions p JOIN clients l USING (process)
+"""
+
+# the coordinator's clock counts milliseconds
+_SETBACKS = """
+SELECT s.* FROM stored s
+ANTI JOIN regressions r ON r.grp = s.grp AND r.topic = s.topic AND r.part = s.part AND r.off = s.off
+ANTI JOIN ahead a ON a.grp = s.grp AND a.topic = s.topic AND a.part = s.part AND a.off = s.before
+WHERE s.off >= 0 AND s.off < s.before AND NOT EXISTS (
+    SELECT 1 FROM asks k WHERE k.grp = s.grp AND k.topic = s.topic AND k.part = s.part
+    AND k.off <= s.off AND k.begin_ns <= s.at_ns + 2000000
+    AND coalesce(k.end_ns >= s.before_ns - 2000000, true))
+"""
+
 _PROMISES = """
 WITH final AS (
     SELECT grp, topic, part, arg_max(process, idx) AS process, arg_max(last, idx) + 1 AS next,
@@ -222,5 +263,8 @@ RELATIONS: dict[str, Relation] = {
     "pairs": Relation(("attempts",), _PAIRS),
     "lost_commits": Relation(("pairs", "positions"), _LOST),
     "regressions": Relation(("ahead", "lost_commits"), _REGRESSIONS),
+    "stored": Relation(("actions",), _STORED),
+    "asks": Relation(("calls", "positions"), _ASKS),
+    "setbacks": Relation(("stored", "asks", "regressions"), _SETBACKS),
     "promises": Relation(("offsets", "reading"), _PROMISES),
 }

@@ -1,7 +1,8 @@
 """Is the committed offset what the group has read? The commit family.
 
 Operations: `commit` (what was asked for, what was acknowledged), `committed` and `group_offsets`
-(what a client, or the lab's admin, was told that the coordinator has), `poll`, and what moves a
+(what a client, or the lab's admin, was told that the coordinator has), `offset_commits` (every
+commit that the group's offsets topic holds, as the admin read it), `poll`, and what moves a
 position by command: `seek`, `assign`. A committed offset is the *next* one to read, −1 is none.
 All is per group and partition; times of different clients compare, since hosts share one clock.
 
@@ -24,6 +25,10 @@ client may already have moved on.
                        before it began, without a `seek`, an `assign` or an explicit commit
                        of the lab's in between. A reading that is commit-lost's is not counted
                        again, and going back from a commit that was ahead is not a regression.
+                       Nobody sees what a client commits by itself, so the offsets topic is asked as
+                       well: a stored offset lies below the one before it, though the lab had not
+                       told a member to go on from there, by a `seek` or an `assign` before it or by
+                       a commit in flight between the two.
     commit-behind      the client that was last given records of a partition promised to commit
                        them: it has auto_commit and closed cleanly, or it committed "what
                        it thinks" (offsets null) after them, acknowledged. A later reading shows
@@ -36,7 +41,9 @@ observations of a partition; no promise that was followed by a reading.
 
 The relations behind it, one a claim, stand in commit_tables.py.
 
-Not checked: commits inside transactions; what the group's offsets topic itself records.
+Not checked: commits inside transactions. Of the offsets topic: what compaction had removed.
+
+Source of its records: OffsetCommitKey.json and OffsetCommitValue.json of Apache Kafka.
 """
 
 from __future__ import annotations
@@ -55,7 +62,9 @@ SELECT grp AS "group", topic, part AS "partition", off AS read, least AS acknowl
 """
 _FIND_REGRESSIONS = """
 SELECT grp AS "group", topic, part AS "partition", off AS committed, before AS committed_before,
-       op, process AS client, idx AS row_seen FROM regressions ORDER BY idx
+       op, process AS client, idx AS row_seen FROM regressions
+UNION ALL
+SELECT grp, topic, part, off, before, 'offset_commits', process, idx FROM setbacks ORDER BY row_seen
 """
 _FIND_BEHIND = """
 SELECT p.grp AS "group", p.topic, p.part AS "partition", p.off AS committed,
@@ -98,12 +107,13 @@ def commit_behind(view: HistoryView, context: CheckContext) -> ClaimVerdict:
 def commit_regression(view: HistoryView, context: CheckContext) -> ClaimVerdict:
     """A committed offset went backwards."""
     del context
-    view.use("regressions")
+    view.use("setbacks")
     return decided_where(
         view,
         "commit-regression",
-        """SELECT count(*) FROM (SELECT 1 FROM offsets GROUP BY grp, topic, part
-           HAVING count(*) > 1)""",
+        """SELECT count(*) FROM (
+           SELECT grp, topic, part FROM offsets GROUP BY ALL HAVING count(*) > 1
+           UNION SELECT grp, topic, part FROM stored WHERE before IS NOT NULL)""",
         "no partition's committed offset was observed twice",
         _FIND_REGRESSIONS,
         "{count} committed offsets lie below an earlier one",

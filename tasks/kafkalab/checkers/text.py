@@ -162,12 +162,20 @@ def _words(step: Sequence[Row], closing: Sequence[Row]) -> list[str]:
         case "txn":
             named = [str(detail[key]) for key in ("action", "group_of") if detail.get(key)]
             words = named + _offsets(step, "=")
+        case "offset_commits":
+            words = [str(detail.get("group")), *_stored(closing)]
         case "committed" | "group_offsets":
             words = ([detail["group"]] if detail.get("group") else []) + _offsets(closing, "=")
         case _:
             mode = ["async"] if op == "commit" and detail.get("mode") == "async" else []
             words = mode + _offsets(step, "@" if op in _MOVES else "=")
     return words
+
+
+def _stored(closing: Sequence[Row]) -> list[str]:
+    words = _offsets(closing, "=")
+    ago = [row["time_ns"] - _json(row["detail"])["at_ns"] for row in closing if row["topic"]]
+    return [f"{word}@{ns // MS}" for word, ns in zip(words, ago, strict=True)]
 
 
 def _event(step: Sequence[Row]) -> list[str]:

@@ -30,8 +30,10 @@ What `detail` holds, by op: the invoke of `open` {"role", "config"} (the group i
 auto-commit config["auto_commit"]); of `subscribe` {"topics"}; of `commit` {"mode"}; the invoke of
 `send`, and a polled record, {"content": {"headers", "key", "value"}} where it is not plain
 (docs/driver-contract.md, Content), keys sorted; rows of `group_offsets` {"group"} (read by the
-lab's admin client, process "admin"); of `close` nothing; the completion of `send` nothing; all rows
-of `txn` {"action": init | begin | commit | abort | send_offsets} and, of `send_offsets`,
+lab's admin client, process "admin"); of `offset_commits` {"group", "at_ns": when the coordinator
+took it, on the clock of time_ns}, in the order in which the group's offsets topic holds them; of
+`close` nothing; the completion of `send` nothing; all rows of `txn` {"action": init | begin |
+commit | abort | send_offsets} and, of `send_offsets`,
 {"group_of"}: the client whose group's offsets, the *next* to read, become part of the transaction.
 One row per partition: `commit`, `committed`, `group_offsets`, `assigned`, `revoked`, `lost`,
 `pause`, `resume`, `seek`, `assign`, the `send_offsets` of `txn`. An empty `poll` is a row without

@@ -95,6 +95,10 @@ class Admin:
         raw = self._read("group_offsets", group=group, partitions=wanted)
         return {partition: offset for _topic, partition, offset in raw["offsets"]}
 
+    def offset_commits(self, group: str) -> None:
+        """Note what the group's offsets topic holds: each commit, in the order of its log."""
+        self._read("offset_commits", group=group)
+
     def roundtrip(self, topic: str = "kafkalab-ready") -> None:
         """Produce one record and consume it again; raises when either does not work.
 

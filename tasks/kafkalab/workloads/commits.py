@@ -240,6 +240,7 @@ def drive(lab: Lab, load: Load) -> Driven:
         stage = _Stage(lab, load, mode, topic, roles.Delivered())
         _MODES[mode](stage)
         lab.admin.group_offsets(stage.group, topic, load.partitions)
+        lab.admin.offset_commits(stage.group)
         delivered += stage.delivered.records
     roles.close(lab, [producer])
     sent = load.records * len(load.modes)

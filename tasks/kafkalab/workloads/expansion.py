@@ -218,6 +218,15 @@ def _offsets(out: Columns, base: Fields, event: Event, command: Mapping[str, Any
     )
 
 
+def _offset_commits(out: Columns, base: Fields, event: Event, command: Mapping[str, Any]) -> None:
+    group = {"group": command.get("group")}
+    for topic, partition, offset, at_ns in event.get("commits") or ():
+        place = {"topic": topic, "partition": partition, "offset": offset}
+        out.add(1, {**base, **place, "detail": json.dumps({**group, "at_ns": at_ns})})
+    if not event.get("commits"):
+        out.add(1, base | {"detail": json.dumps(group)})
+
+
 def _txn(out: Columns, base: Fields, _event: Event, command: Mapping[str, Any]) -> None:
     detail = {key: command[key] for key in ("action", "group_of") if command.get(key)}
     base["detail"] = json.dumps(detail)
@@ -238,6 +247,7 @@ _EXPANDERS: dict[str, Callable[[Columns, Fields, Event, Mapping[str, Any]], None
     "committed": _offsets,
     "position": _offsets,
     "group_offsets": _offsets,
+    "offset_commits": _offset_commits,
     "end_offsets": _offsets,
     "seek": _offsets,
     "assign": _offsets,

@@ -15,6 +15,7 @@ Partitions are `topic/partition`.
                                        the client thinks, and what was acknowledged;
                                        `c0 commit async t/0=3`: what mode says
     c0 committed t/0=3                 admin group_offsets g t/0=3
+    admin offset_commits g t/0=3@20    the offsets topic holds it, for 20 ms by then
     c0 close    c0 kill    c0 subscribe t
     p0 txn begin                       also init, commit, abort
     p0 txn send_offsets c0 t/0=3       the offsets of c0's group, as part of the transaction
@@ -198,6 +199,16 @@ class Writer:
         answer = [_offset(word) for word in end if "/" in word]
         self._end(client, op, [w for w in end if "/" not in w], [
             {**fields, "detail": detail} for fields in answer or asked
+        ])  # fmt: skip
+
+    def _offset_commits(self, client: str, op: str, words: list[str], end: list[str]) -> None:
+        group, *stored = words
+        self._row(client, "invoke", op, self._ids[client], detail=json.dumps({"group": group}))
+        ended = self.now + MS
+        at_ns = [ended - int(word.split("@")[1]) * MS for word in stored]
+        self._end(client, op, end, [
+            {**_offset(word), "detail": json.dumps({"group": group, "at_ns": at})}
+            for word, at in zip(stored, at_ns, strict=True)
         ])  # fmt: skip
 
     def _txn(self, client: str, op: str, words: list[str], end: list[str]) -> None:

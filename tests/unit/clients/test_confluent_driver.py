@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from concurrent.futures import Future
 from types import SimpleNamespace
 
@@ -82,3 +83,16 @@ def test_a_coordinator_that_moved_is_looked_up_anew(module, monkeypatch):
         client.join(5)
     assert len(made) == 2
     assert made[0] == made[1]
+
+
+def test_only_commits_of_the_group_are_taken_from_the_offsets_topic(module):
+    topic = module("offsets_topic")
+
+    def key(version, group):
+        names = b"".join(struct.pack(">h", len(name)) + name for name in (group, b"t-\xc3\xa9"))
+        return struct.pack(">h", version) + names + struct.pack(">i", 7)
+
+    assert topic._place(key(0, b"g"), "g") == topic._place(key(1, b"g"), "g") == ("t-é", 7)
+    assert topic._place(key(1, b"h"), "g") is None
+    assert topic._place(struct.pack(">hh", 2, 1) + b"g", "g") is None, "its members"
+    assert topic._offset(struct.pack(">hqi", 3, 1 << 40, 5)) == 1 << 40

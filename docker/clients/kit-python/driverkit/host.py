@@ -37,6 +37,7 @@ FIELDS: dict[str, tuple[str, ...]] = {  # what a command must have beside id, op
     "describe_cluster": (),
     "end_offsets": ("partitions",),
     "group_offsets": ("group", "partitions"),
+    "offset_commits": ("group",),
     "produce": ("topic", "record_bytes"),
     "consume": ("style",),
 }

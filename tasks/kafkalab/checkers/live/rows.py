@@ -21,7 +21,16 @@ import pyarrow.compute as pc
 from kafkalab.checkers import history
 
 KINDS = ("invoke", "ok", "fail", "info")
-IGNORED = ("group_offsets", "position", "clock", "stats", "error", "sample", "thread_dump")
+IGNORED = (
+    "group_offsets",
+    "offset_commits",
+    "position",
+    "clock",
+    "stats",
+    "error",
+    "sample",
+    "thread_dump",
+)
 COMMITS = ("commit", "committed")  # a stall asks whether there was one
 COLUMNS = (
     ("idx", "int64"),
