@@ -1,6 +1,6 @@
 """What the topic `__consumer_offsets` holds of a group: each commit, in the order of its log.
 
-Its records are not part of the wire protocol, and no kept Python library reads them. Needed are
+Its records are not part of the wire protocol, and no Python library was found for them. Needed are
 the key of a commit, versions 0 and 1 (OffsetCommitKey.json of Apache Kafka), and the offset, with
 which all versions of the value begin (OffsetCommitValue.json). The record's own timestamp says when
 the coordinator took it.
@@ -44,7 +44,7 @@ def stored(config: Mapping[str, Any], group: str, timeout_s: float) -> list[list
         reader.assign([TopicPartition(TOPIC, p, OFFSET_BEGINNING) for p in partitions])
         found = [
             [*where, _NONE if value is None else _offset(value), ms * 1_000_000]
-            for key, value, ms in _to_the_end(reader, len(partitions), timeout_s)
+            for key, value, ms in _to_the_end(reader, set(partitions), timeout_s)
             if (where := _place(key, group))
         ]
     finally:
@@ -53,18 +53,18 @@ def stored(config: Mapping[str, Any], group: str, timeout_s: float) -> list[list
 
 
 def _to_the_end(
-    reader: Consumer, partitions: int, timeout_s: float
+    reader: Consumer, unread: set[int], timeout_s: float
 ) -> Iterator[tuple[bytes, bytes | None, int]]:
     until = time.monotonic() + timeout_s
-    while partitions:
+    while unread:
         if time.monotonic() > until:
-            raise TimeoutError(f"{partitions} partitions of {TOPIC} not read in {timeout_s:g} s")
+            raise TimeoutError(f"{len(unread)} partitions of {TOPIC} not read in {timeout_s:g} s")
         for message in reader.consume(BATCH, 0.1):
             error = message.error()
             if error is None:
                 yield message.key(), message.value(), message.timestamp()[1]
             elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 its only name
-                partitions -= 1
+                unread.discard(message.partition())  # told again when more was written since
             else:
                 raise KafkaException(error)
 

@@ -197,7 +197,7 @@ _STORED = """
 WITH told AS (
     SELECT e.detail ->> '$.group' AS grp, e.process, e.topic, e.part, coalesce(e.off, -1) AS off,
            e.op_id, e.idx, CAST(e.detail ->> '$.at_ns' AS BIGINT) AS at_ns
-    FROM actions e WHERE e.op = 'offset_commits'
+    FROM actions e WHERE e.op = 'offset_commits' AND e.topic IS NOT NULL
 ), last AS (
     SELECT grp, arg_max(op_id, idx) AS op_id FROM told GROUP BY grp
 )

@@ -41,7 +41,8 @@ observations of a partition; no promise that was followed by a reading.
 
 The relations behind it, one a claim, stand in commit_tables.py.
 
-Not checked: commits inside transactions. Of the offsets topic: what compaction had removed.
+Not checked: commits inside transactions; of the offsets topic what compaction had removed. (Where
+the topic holds offsets of transactions they are judged, without what the lab asked for by them.)
 
 Source of its records: OffsetCommitKey.json and OffsetCommitValue.json of Apache Kafka.
 """

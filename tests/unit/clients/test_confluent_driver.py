@@ -96,3 +96,22 @@ def test_only_commits_of_the_group_are_taken_from_the_offsets_topic(module):
     assert topic._place(key(1, b"h"), "g") is None
     assert topic._place(struct.pack(">hh", 2, 1) + b"g", "g") is None, "its members"
     assert topic._offset(struct.pack(">hqi", 3, 1 << 40, 5)) == 1 << 40
+
+
+def test_each_partition_of_the_offsets_topic_is_read_to_its_end(module):
+    topic = module("offsets_topic")
+
+    class Message:
+        def __init__(self, partition, value=None):
+            self.partition, self.value = (lambda: partition), (lambda: value)
+            self.key, self.timestamp = (lambda: b"k"), (lambda: (1, 5))
+            end = None if value else KafkaError(KafkaError._PARTITION_EOF)
+            self.error = lambda: end
+
+    # partition 0 reaches its end twice, since more was written, before 1 is read at all
+    told = [[Message(0)], [Message(0, b"a"), Message(0)], [Message(1, b"b"), Message(1)]]
+    reader = SimpleNamespace(consume=lambda *_: told.pop(0))
+    assert [value for _, value, _ in topic._to_the_end(reader, {0, 1}, 5)] == [b"a", b"b"]
+    reader = SimpleNamespace(consume=lambda *_: [])
+    with pytest.raises(TimeoutError, match="2 partitions of __consumer_offsets not read in 0 s"):
+        list(topic._to_the_end(reader, {0, 1}, 0))
