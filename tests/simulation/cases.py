@@ -9,7 +9,8 @@ Kinds differ in what the judge is told of them:
             back, a rebalance may fall between a fetch and its hand-out
 
 Each case has one or two topics, producers of all sorts, one or two groups, and often a reader
-that assigns by hand, seeks and pauses. All is drained, closed and read by the admin at the end.
+that assigns by hand, seeks and pauses. All is drained and closed, and the admin reads what the
+groups have committed; of every other case also all that they ever did.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .consumers import POLL_TIMEOUTS, Member, Reader, committed
+from .consumers import POLL_TIMEOUTS, Member, Reader, committed, stored
 from .frame import INFO, OK, Frame
 from .groups import Group
 from .producers import FAILED, FINE, GONE, THERE, Producer, contents
@@ -319,6 +320,8 @@ class _Script:
                 yield from committed(self.world.admin, "group_offsets", group, group.places, detail)
         yield MS  # after all that ended at the same time
         yield from committed(self.world.admin, "group_offsets", group, group.places, detail)
+        if self.case.seed % 2:
+            yield from stored(self.world.admin, group)
 
     # ---- readers
 

@@ -287,6 +287,23 @@ def committed(actor: Actor, op: str, group: Any, places: list[Place], detail: An
     write(OK, op, op_id, found, detail)
 
 
+def stored(actor: Actor, group: Any) -> Steps:
+    """The admin reads every commit that the group's offsets topic holds."""
+    op_id = actor.next_id()
+    told = actor.world.book.word("detail", json.dumps({"group": group.name}))
+    actor.row(INVOKE, "offset_commits", op_id, detail=told)
+    yield actor.world.brief()
+    if not group.log:
+        actor.row(OK, "offset_commits", op_id, detail=told)
+        return
+    places, offsets, times = zip(*group.log, strict=True)
+    topics, parts = actor.places(list(places))
+    actor.row(
+        OK, "offset_commits", op_id, len(places), topic=topics, part=parts, detail=told,
+        off=np.array(offsets, np.int64), took=np.array(times, np.int64),
+    )  # fmt: skip
+
+
 class _AdminRows:
     """Rows on offsets, as of the admin client."""
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from kafkalab.checkers import history
 from kafkalab.model.history import COLUMNS
@@ -21,7 +22,7 @@ TYPES = ("invoke", "ok", "fail", "info", "event")
 OPS = (
     "send", "poll", "open", "close", "subscribe", "unsubscribe", "assign", "seek", "pause",
     "resume", "commit", "committed", "group_offsets", "txn", "assigned", "revoked", "lost", "kill",
-    "fault", "sample", "thread_dump",
+    "fault", "sample", "thread_dump", "offset_commits",
 )  # fmt: skip
 PROBLEMS = ("checksum", "short", "foreign", "null-value")
 INVOKE, OK, FAIL, INFO, EVENT = range(len(TYPES))
@@ -30,6 +31,7 @@ OP = {name: number for number, name in enumerate(OPS)}
 NONE = -1
 NO_OFFSET = -9  # -1 is an offset: none is committed
 NO_VALUE = 0
+CLOCK_NS = 1_000_000  # of the coordinator: it counts milliseconds
 
 _DEFAULTS: dict[str, tuple[Any, int]] = {
     "time": (np.int64, 0), "process": (np.int32, NONE), "type": (np.int8, NONE),
@@ -37,6 +39,7 @@ _DEFAULTS: dict[str, tuple[Any, int]] = {
     "part": (np.int32, NONE), "off": (np.int64, NO_OFFSET), "value": (np.uint64, NO_VALUE),
     "itopic": (np.int32, NONE), "ipart": (np.int32, NONE), "problem": (np.int8, NONE),
     "error": (np.int32, NONE), "gen": (np.int64, NONE), "detail": (np.int32, NONE),
+    "took": (np.int64, NONE),
 }  # fmt: skip
 WORDS = {"process": "process", "topic": "topic", "itopic": "topic", "error": "error"}
 WORDS |= {"detail": "detail"}
@@ -48,7 +51,10 @@ def _no_words() -> dict[str, list[str]]:
 
 @dataclass
 class Frame:
-    """Columns of one length, and the words that their numbers mean."""
+    """Columns of one length, and the words that their numbers mean.
+
+    `took` is when the coordinator took a stored offset: a time, told in the row's detail.
+    """
 
     columns: dict[str, Any]
     words: dict[str, list[str]] = field(default_factory=_no_words)
@@ -84,9 +90,11 @@ class Frame:
         return Frame(joined, self.words)
 
     def later(self, row: int, nanoseconds: int) -> Frame:
-        """Everything from `row` on happens later."""
+        """Everything from `row` on happens later, and what the coordinator took from then on."""
         columns = dict(self.columns)
         columns["time"] = columns["time"] + np.where(np.arange(len(self)) >= row, nanoseconds, 0)
+        since = self.time[row] if row < len(self) else self.took.max(initial=NONE) + 1
+        columns["took"] = self.took + np.where(self.took >= since, nanoseconds, 0)
         return Frame(columns, self.words)
 
     def word(self, kind: str, text: str) -> int:
@@ -103,6 +111,7 @@ class Frame:
         made: dict[str, Any] = {name: pa.array(column) for name, column in plain.items()}
         for name in ("process", "topic", "error", "detail"):
             made[name] = _text(self.columns[name], self.words[name])
+        made["detail"] = self._with_times(made["detail"])
         for name, words in (("type", TYPES), ("op", OPS), ("problem", PROBLEMS)):
             made[name] = _text(self.columns[name], words)
         made["partition"] = pa.array(self.part, mask=self.part == NONE)
@@ -112,6 +121,13 @@ class Frame:
         made["intended"] = self._intended()
         columns = [made[name].cast(types[name]) for name, _ in COLUMNS]
         return pa.table(columns, schema=history.schema())
+
+    def _with_times(self, detail: pa.Array) -> pa.Array:
+        """Details that say when the coordinator took something, by its clock."""
+        took = pa.array(self.took // CLOCK_NS * CLOCK_NS).cast(pa.string())
+        start = pc.utf8_slice_codeunits(detail, 0, -1)
+        told = pc.binary_join_element_wise(start, ', "at_ns": ', took, "}", "")
+        return pc.if_else(pa.array(self.took != NONE), told, detail)
 
     def _intended(self) -> pa.Array:
         width = int(self.ipart.max(initial=0)) + 1
@@ -192,6 +208,7 @@ def concat(frames: Sequence[Frame], gap_ns: int = 100_000_000) -> Frame:
             codes = columns[name]
             columns[name] = np.where(codes == NONE, NONE, codes + len(words[kind]))
         columns["time"] = columns["time"] + now
+        columns["took"] = np.where(columns["took"] == NONE, NONE, columns["took"] + now)
         now = int(columns["time"].max(initial=now)) + gap_ns
         for kind, known in frame.words.items():
             words[kind] += known

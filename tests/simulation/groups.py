@@ -35,6 +35,7 @@ class Group:
         self.session = 6 * SECOND
         self.members: list[Member] = []
         self.committed: dict[Place, int] = {}
+        self.log: list[tuple[Place, int, int]] = []  # each commit: place, offset, when
         self.generation = 0
         self.round = 0
         self.joined: set[Member] = set()
@@ -152,6 +153,7 @@ class Group:
         """A commit takes effect."""
         if member in self.members:
             self.committed.update(offsets)
+            self.log += [(place, offset, self.world.now) for place, offset in offsets.items()]
 
     def settled(self) -> bool:
         """All is owned, read and to stay so."""

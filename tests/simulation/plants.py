@@ -77,7 +77,9 @@ PLANTS: Mapping[str, Plant] = MappingProxyType(
 
 
 # where they have a second form
-OTHERS: Mapping[str, Plant] = MappingProxyType({"G1a": plants_txn.aborted_read})
+OTHERS: Mapping[str, Plant] = MappingProxyType(
+    {"G1a": plants_txn.aborted_read, "commit-regression": plants_rest.setback}
+)
 
 # claims that only histories of one kind have a place for
 ONLY = MappingProxyType(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from random import Random
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from .facts import Facts, place
 from .frame import INFO, INVOKE, NONE, OK, OP, Frame
 from .plants_log import _one
-from .world import SECOND
+from .world import MS, SECOND
 
 _READINGS = (OP["committed"], OP["group_offsets"])
 
@@ -33,9 +34,12 @@ class _Offsets:
         frame, facts = self.frame, self.facts
         if frame.op[row] != OP["group_offsets"]:
             return int(facts.groups[frame.process[row]])
-        name = frame.words["detail"][frame.detail[row]]
-        known = sorted({c["group"] for c in facts.clients.values() if c.get("group")})
-        return next(n for n, group in enumerate(known) if f'"{group}"' in name)
+        return self.named(frame.words["detail"][frame.detail[row]])
+
+    def named(self, detail: str) -> int:
+        """The group that the detail of a row names."""
+        known = {c["group"] for c in self.facts.clients.values() if c.get("group")}
+        return sorted(known).index(json.loads(detail)["group"])
 
     def earliest(self) -> Any:
         """Whether the group begins at the first record."""
@@ -127,6 +131,21 @@ def commit_regression(facts: Facts, pick: Random) -> Frame | None:
             continue  # nobody else saw that much: it would be missing, too
         if not lost and most > 0 and not offsets.moved(offsets.group[at], offsets.place[at]):
             return offsets.changed(at, most - 1)
+    return None
+
+
+def setback(facts: Facts, pick: Random) -> Frame | None:
+    """The offsets topic holds an offset that falls back, which nobody saw and nobody asked for."""
+    offsets, frame = facts.once(_Offsets), facts.frame
+    rows = np.flatnonzero(frame.where("offset_commits", OK) & (frame.off > 0)).tolist()
+    pick.shuffle(rows)
+    for row in rows:
+        group = offsets.named(frame.words["detail"][frame.detail[row]])
+        if not offsets.moved(group, int(place(frame, [row])[0])):
+            back = frame.take([row])
+            back.off[:] -= pick.randint(1, int(frame.off[row]))
+            back.took[:] += pick.choice([0, MS])
+            return frame.insert(row + 1, back)
     return None
 
 

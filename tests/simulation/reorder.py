@@ -3,7 +3,8 @@
 Only what ran at the same time changes places: between two neighbouring rows of different clients,
 an invoke may come before another invoke, and a completion before another completion. So every two
 operations that followed each other still do, each client's rows keep their order, and what happened
-without a command (assignments, kills) stays where it is. Rows move by at most SPAN_NS.
+without a command (assignments, kills) stays where it is. Rows move by at most SPAN_NS, and none
+past a time that the coordinator tells.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ def reordered(frame: Frame, random: np.random.Generator) -> Frame:
     """Concurrent rows in another order; times stay where they were."""
     ends, event = frame.type != INVOKE, frame.type == EVENT
     window = frame.time // SPAN_NS
-    run = np.cumsum(_changes(ends, window) | event | _after(event))
+    taken = np.searchsorted(np.sort(frame.took), frame.time)
+    run = np.cumsum(_changes(ends, window, taken) | event | _after(event))
     unit = np.cumsum(_changes(run, frame.process, frame.op_id)) - 1
     first = np.flatnonzero(_changes(unit))
     runs, clients = run[first], frame.process[first]

@@ -40,6 +40,8 @@ def _what(frame: Frame, row: dict[str, Any]) -> str:
         text += f"<{frame.words['topic'][row['itopic']]}/{row['ipart']}"
     if row["problem"] != NONE:
         text += f"!{PROBLEMS[row['problem']]}"
+    if row["took"] != NONE:
+        text += f" taken={row['took'] / 1e6:.3f}"
     if row["gen"] != NONE:
         text += f" gen={row['gen']}"
     for kind in ("error", "detail"):
