@@ -38,6 +38,13 @@ class _Owners:
         after = np.flatnonzero(mine & over & (np.arange(len(frame)) > row))
         return int(after[0]) if len(after) else len(frame)
 
+    def grows(self, row: int) -> bool:
+        """Whether an incremental member is given more later on: one too many would be needless."""
+        process, end = self.frame.process, self.end(row)
+        own = self.given[process[self.given] == process[row]]
+        more = own[(self.frame.time[own] > self.frame.time[row]) & (own < end)]
+        return len(more) > 0 and not _eager(self.facts, int(process[row]))
+
     def next_invoke(self, process: int, row: int) -> int | None:
         """Where rows of a client can be put in after `row`: before the next command of its."""
         frame = self.frame
@@ -80,6 +87,7 @@ def double_owner(facts: Facts, pick: Random) -> Frame | None:
         and owners.group[one] == owners.group[other]
         and frame.process[one] != frame.process[other]
         and owners.end(one) > other
+        and not owners.grows(other)
     ]
     if not pairs:
         return None
