@@ -7,8 +7,9 @@ who is responsible for a partition: the events `assigned`, `revoked`, `lost`, th
 A *reader* is one client, for the partitions that it owns: assigned, not paused, alive. Beside that,
 a subscribed group as a whole is one more reader, of every partition of the topics that its members
 were ever assigned, or given, or named in `subscribe` (of every topic sent to, if there is no such
-sign). That finds the rebalance that never ends, when nobody owns anything; it is reported
-only where no single client of the group explains the same time.
+sign), up to the first `pause` of it by any of them. That finds the rebalance that never ends, when
+nobody owns anything; it is reported only where no single client of the group explains the same
+time.
 
 A record is *available* to a reader from the moment at which its send was acknowledged, all
 transactions that wrote at or below it had ended (the relation `held`) and the reader was

@@ -73,7 +73,7 @@ FROM states s JOIN clients l USING (process), context c
 WHERE s.owned AND NOT coalesce(s.paused, false)
 """
 
-# the same for a subscribed group as a whole; a partition that was ever paused is left to the above
+# the same for a subscribed group as a whole; what was paused is left to the above from then on
 _GROUP_DUTIES = """
 WITH lives_of AS (
     SELECT scope, min(begin_ns) AS from_ns, max(end_ns) AS to_ns FROM lives
@@ -93,12 +93,13 @@ WITH lives_of AS (
     WHERE g.scope NOT IN (SELECT scope FROM topics)
 ), parts AS (
     SELECT DISTINCT k.scope, s.topic, s.part FROM known k JOIN placed s USING (topic)
+), paused AS (
+    SELECT l.scope, e.topic, e.part, min(e.time_ns) AS since_ns
+    FROM actions e JOIN clients l USING (process) WHERE e.op = 'pause' GROUP BY ALL
 )
-SELECT p.scope AS reader, p.scope, p.topic, p.part, g.from_ns, g.to_ns
+SELECT p.scope AS reader, p.scope, p.topic, p.part, g.from_ns, least(g.to_ns, u.since_ns) AS to_ns
 FROM parts p JOIN lives_of g USING (scope)
-WHERE NOT EXISTS (SELECT 1 FROM actions e JOIN clients l USING (process)
-                  WHERE e.op = 'pause' AND l.scope = p.scope
-                    AND e.topic = p.topic AND e.part = p.part)
+LEFT JOIN paused u ON u.scope = p.scope AND u.topic = p.topic AND u.part = p.part
 """
 
 # Stretches longer than the bound without any delivery to the reader. Of each eighth of the bound
