@@ -218,7 +218,7 @@ def _await_ready(found: StoreEndpoint, handle: guard.GuardHandle, log: Path) -> 
             tail = log.read_text(encoding="utf-8", errors="replace")[-2000:]
             raise InfrastructureError(
                 f"expected the embedded store to start, it ended with code "
-                f"{handle.status()[_NAME].exit}. The end of {log}:\n{tail}"
+                f"{handle.stop(_NAME)}. The end of {log}:\n{tail}"
             )
         bucket.create()
 

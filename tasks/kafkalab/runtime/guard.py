@@ -156,8 +156,8 @@ class GuardHandle:
             self.signal(name, signal.SIGTERM)
             if not _until(lambda: not self.status()[name].alive(), grace_s):
                 return self.kill(name)
-            # gone is not yet reaped
-            _until(lambda: self.status()[name].exit is not None or not self.alive(), _ANSWER_S)
+        # gone is not yet reaped
+        _until(lambda: self.status()[name].exit is not None or not self.alive(), _ANSWER_S)
         return self.status()[name].exit
 
     def kill(self, name: str) -> int | None:

@@ -4,6 +4,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -184,6 +185,18 @@ def test_stopping_is_gentle_first(lease: Lease, tmp_path: Path) -> None:
     assert handle.stop("p0", grace_s=5) == -15
     assert handle.stop("p0") == -15
     assert handle.stop("p1", grace_s=0.3) == -9
+
+
+def test_one_that_ended_by_itself_has_a_status_though_its_guard_is_slow(
+    lease: Lease, tmp_path: Path
+) -> None:
+    handle = start(lease, tmp_path, SLEEP)
+    os.kill(handle.guard_pid, signal.SIGSTOP)
+    os.kill(handle.pids["p0"], signal.SIGKILL)
+    assert until(lambda: "p0" not in handle.pids)
+    assert handle.status()["p0"].exit is None, "its guard has not seen it yet"
+    threading.Timer(0.3, os.kill, (handle.guard_pid, signal.SIGCONT)).start()
+    assert handle.stop("p0") == -signal.SIGKILL
 
 
 def test_a_paused_program_ends_too(lease: Lease, tmp_path: Path) -> None:
