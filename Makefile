@@ -76,7 +76,12 @@ test-clients: setup  ## the contract suite: every client on the oldest, pinned a
 	  $(BIN)/pytest tests/contract --kafka $$kafka $$driver $(ARGS) || exit 1; done; done
 
 test-slow: setup  ## everything that is too slow or too wide for `test`
+ifdef ARGS
 	@$(BIN)/pytest -m slow $(ARGS)
+else
+	@$(BIN)/pytest -m "slow and not system and not docker" --numprocesses 2
+	@$(BIN)/pytest -m "slow and (system or docker)"
+endif
 
 test-mutation: setup  ## each condition of each checker taken away: a golden history must notice (ARGS="--only stall --results FILE")
 	@$(BIN)/python -m tests.mutation $(ARGS)

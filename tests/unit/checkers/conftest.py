@@ -290,4 +290,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         found = [s for path in sorted(HISTORIES.glob("*.txt")) for s in sections(path)]
         chosen = getattr(metafunc.module, "chosen", None)  # a module may look at some of them only
         found = list(filter(chosen, found))
-        metafunc.parametrize("golden", found, ids=[f"{s.claim}: {s.name}" for s in found])
+        every = getattr(metafunc.module, "EVERY", 1)  # one of so many, the others are slow
+        given = [pytest.param(s, marks=[pytest.mark.slow] * (n % every > 0))
+                 for n, s in enumerate(found)]  # fmt: skip
+        metafunc.parametrize("golden", given, ids=[f"{s.claim}: {s.name}" for s in found])

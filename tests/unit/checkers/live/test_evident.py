@@ -14,6 +14,7 @@ from kafkalab.checkers.live.judge import BUDGET, LIVE
 from kafkalab.checkers.screen.arrays import plain
 from kafkalab.model.history import CheckContext
 
+EVERY = 3  # goldens: `make test-slow` has them all
 COLUMNS = "value, topic, part, off, followed, ordered, acked, given"
 
 

@@ -11,6 +11,8 @@ from kafkalab.checkers.compose import judge
 from kafkalab.checkers.live.judge import LIVE, Live
 from kafkalab.model.history import CheckContext
 
+EVERY = 3  # goldens: `make test-slow` has them all
+
 
 def chosen(golden):
     """What the live form can find; what is legal is judged below, in longer histories."""
